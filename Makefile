@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What a user types.  The kernel's own build reads Kbuild, not this file.
+
+KERNELRELEASE ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KERNELRELEASE)/build
+VM := selftests/vm
+
+kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR)
+
+all: modules
+
+modules modules_install clean: | $(KDIR)/Makefile
+	+$(kbuild) $@
+
+$(KDIR)/Makefile:
+	@echo "vdpa-blk: no kernel headers in $(KDIR); install them or set KDIR=" >&2
+	@false
+
+install: modules_install
+	depmod -a $(KERNELRELEASE)
+
+dkms-install:
+	dkms install .
+
+.PHONY: all modules modules_install clean install dkms-install
+
+# ---- in a VM that is made on first use, see selftests/vm ----
+
+# The main job from start to end; HERE=1 on this kernel instead.
+demo:
+ifeq ($(HERE),1)
+	selftests/vdpa_blk/demo.sh
+else
+	VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh /vdpa-blk/selftests/vdpa_blk/demo.sh
+endif
+
+# make vm CMD='...' [VM_KERNEL=6.12|7.3|uml|uml-debug] [VM_DISK=file] [VM_ARGS=...]
+vm:
+	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh '$(subst ','\'',$(or $(CMD),$(error make vm needs CMD='...')))'
+
+# Every test on every supported kernel.
+check:
+	@$(VM)/check.sh
+
+# The inner loop: what needs no QEMU.
+quick:
+	@$(VM)/check.sh uml uml-debug
+
+lint:
+	@$(VM)/lint.sh
+
+.PHONY: demo vm check quick lint

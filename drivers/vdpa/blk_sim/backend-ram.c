@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The RAM backend: sparse, a page is taken on the first write to it.
+ *
+ * Pages are looked up under RCU and freed after a grace period, so that any
+ * number of queues read, write and discard at once without a lock.  Requests
+ * in flight that touch the same sectors have no order (virtio 1.3, section
+ * 5.2.6.2): a write that meets a discard may be lost, one that starts after
+ * the discard has completed finds the page gone.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/vhost_iotlb.h>
+#include <linux/xarray.h>
+
+#include "blk_sim.h"
+
+/* Share of the machine's memory that disks leave to everyone else: 1/32. */
+#define VBS_RAM_RESERVE_SHIFT	5
+
+/* Pages between two looks at how much memory there is; a power of two. */
+#define VBS_RAM_CHECK_PAGES	64
+
+/*
+ * struct vbs_ram - the data of a disk
+ * @be: the backend
+ * @pages: by page number in the disk
+ * @nr_alloc: pages asked for so far
+ */
+struct vbs_ram {
+	struct vbs_backend be;
+	struct xarray pages;
+	atomic_long_t nr_alloc;
+};
+
+static struct vbs_ram *to_ram(struct vbs_backend *be)
+{
+	return container_of(be, struct vbs_ram, be);
+}
+
+static void ram_page_free_rcu(struct rcu_head *head)
+{
+	__free_page(container_of(head, struct page, rcu_head));
+}
+
+static void ram_page_free(struct page *page)
+{
+	call_rcu(&page->rcu_head, ram_page_free_rcu);
+}
+
+/*
+ * A disk that takes the last page gets other processes killed, for none of its
+ * own memory can be reclaimed: it has to stop before.
+ */
+static bool ram_is_short(struct vbs_ram *ram)
+{
+	long n = atomic_long_inc_return(&ram->nr_alloc);
+
+	if (n & (VBS_RAM_CHECK_PAGES - 1))
+		return false;
+	return si_mem_available() <
+	       (long)(totalram_pages() >> VBS_RAM_RESERVE_SHIFT);
+}
+
+/*
+ * Makes sure that page @index exists.  GFP_NOIO: we may be what reclaim waits
+ * for, when the disk is used on this host.
+ */
+static int ram_page_add(struct vbs_ram *ram, unsigned long index)
+{
+	const gfp_t gfp = GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY;
+	struct page *page;
+	int err;
+
+	if (ram_is_short(ram)) {
+		/* Look again with the next page, not only 64 pages later. */
+		atomic_long_dec(&ram->nr_alloc);
+		return -ENOMEM;
+	}
+	page = alloc_page(gfp | __GFP_ZERO | __GFP_HIGHMEM);
+	if (!page)
+		return -ENOMEM;
+	err = xa_insert(&ram->pages, index, page, gfp);
+	if (err)
+		__free_page(page);
+	/* Another queue was first. */
+	return err == -EBUSY ? 0 : err;
+}
+
+/* The part of a transfer that lies in one page of the disk. */
+static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
+		       bool write)
+{
+	unsigned int offset = offset_in_page(pos);
+	unsigned long index = pos >> PAGE_SHIFT;
+	struct page *page;
+	int err;
+
+	for (;;) {
+		rcu_read_lock();
+		page = xa_load(&ram->pages, index);
+		if (page && write)
+			memcpy_to_page(page, offset, va, len);
+		else if (page)
+			memcpy_from_page(va, page, offset, len);
+		rcu_read_unlock();
+		if (page)
+			return 0;
+		if (!write) {
+			memset(va, 0, len);
+			return 0;
+		}
+		err = ram_page_add(ram, index);
+		if (err)
+			return err;
+	}
+}
+
+static int ram_rw(struct vbs_backend *be, struct vbs_mem *mem, u64 pos,
+		  struct vbs_iter *data, bool write)
+{
+	struct vbs_ram *ram = to_ram(be);
+	u32 len;
+	u64 iova;
+	void *va;
+	int err;
+
+	while (data->left) {
+		len = min_t(u32, vbs_iter_peek(data, &iova),
+			    PAGE_SIZE - offset_in_page(pos));
+		va = vbs_mem_map(mem, iova,
+				 write ? VHOST_MAP_RO : VHOST_MAP_WO, &len);
+		if (!va)
+			return -EFAULT;
+		err = ram_rw_page(ram, va, pos, len, write);
+		if (err)
+			return err;
+		vbs_iter_advance(data, len);
+		pos += len;
+	}
+	return 0;
+}
+
+static int ram_flush(struct vbs_backend *be)
+{
+	return 0;
+}
+
+static void ram_zero_page(struct vbs_ram *ram, unsigned long index,
+			  unsigned int offset, unsigned int len)
+{
+	struct page *page;
+
+	rcu_read_lock();
+	page = xa_load(&ram->pages, index);
+	if (page)
+		memzero_page(page, offset, len);
+	rcu_read_unlock();
+}
+
+/* Whole pages from @index to @last; holes cost nothing. */
+static void ram_clear_pages(struct vbs_ram *ram, unsigned long index,
+			    unsigned long last, bool unmap)
+{
+	struct page *page;
+
+	xa_for_each_range(&ram->pages, index, page, index, last) {
+		if (unmap) {
+			page = xa_erase(&ram->pages, index);
+			if (page)
+				ram_page_free(page);
+		} else {
+			ram_zero_page(ram, index, 0, PAGE_SIZE);
+		}
+		cond_resched();
+	}
+}
+
+static int ram_write_zeroes(struct vbs_backend *be, u64 pos, u64 len,
+			    bool unmap)
+{
+	struct vbs_ram *ram = to_ram(be);
+	u64 end = pos + len;
+	unsigned int head;
+
+	head = min_t(u64, len, -pos & (PAGE_SIZE - 1));
+	if (head)
+		ram_zero_page(ram, pos >> PAGE_SHIFT, offset_in_page(pos),
+			      head);
+	pos += head;
+	if (end - pos >= PAGE_SIZE)
+		ram_clear_pages(ram, pos >> PAGE_SHIFT,
+				(end >> PAGE_SHIFT) - 1, unmap);
+	pos = max_t(u64, pos, end & PAGE_MASK);
+	if (pos < end)
+		ram_zero_page(ram, pos >> PAGE_SHIFT, 0, end - pos);
+	return 0;
+}
+
+static int ram_discard(struct vbs_backend *be, u64 pos, u64 len)
+{
+	return ram_write_zeroes(be, pos, len, true);
+}
+
+static void ram_free(struct vbs_backend *be)
+{
+	struct vbs_ram *ram = to_ram(be);
+	unsigned long index;
+	struct page *page;
+
+	/* No queue is left: no grace period needed. */
+	xa_for_each(&ram->pages, index, page) {
+		__free_page(page);
+		cond_resched();
+	}
+	xa_destroy(&ram->pages);
+	kfree(ram);
+}
+
+static const struct vbs_backend_ops ram_ops = {
+	.rw		= ram_rw,
+	.flush		= ram_flush,
+	.discard	= ram_discard,
+	.write_zeroes	= ram_write_zeroes,
+	.free		= ram_free,
+};
+
+/**
+ * vbs_ram_create - an empty RAM backend
+ *
+ * Return: the backend, or NULL.
+ */
+struct vbs_backend *vbs_ram_create(void)
+{
+	struct vbs_ram *ram = kzalloc(sizeof(*ram), GFP_KERNEL);
+
+	if (!ram)
+		return NULL;
+	ram->be.ops = &ram_ops;
+	xa_init(&ram->pages);
+	return &ram->be;
+}
+
+/**
+ * vbs_ram_exit - wait for pages that were discarded, before the code goes
+ */
+void vbs_ram_exit(void)
+{
+	rcu_barrier();
+}

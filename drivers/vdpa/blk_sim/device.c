@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The disk as the vDPA bus sees it: life cycle, features, config space.
+ *
+ * Life cycle, all under vbs_dev.lock:
+ *
+ *   DRIVER_OK, resume()        running: enabled queues are started
+ *   suspend()                  queues are stopped, their state stays
+ *   reset()                    queues are stopped, all is forgotten but the
+ *                              client's memory map
+ *
+ * A client may enable, address and size queues at any time before, in any
+ * order, even with status 0; nothing is translated before DRIVER_OK, for QEMU
+ * maps the memory later than it sets the addresses.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/vhost_types.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_config.h>
+
+#include "blk_sim.h"
+
+/* What a driver may set; NEEDS_RESET is ours. */
+#define VBS_DRIVER_STATUS	(VIRTIO_CONFIG_S_ACKNOWLEDGE |		\
+				 VIRTIO_CONFIG_S_DRIVER |		\
+				 VIRTIO_CONFIG_S_DRIVER_OK |		\
+				 VIRTIO_CONFIG_S_FEATURES_OK |		\
+				 VIRTIO_CONFIG_S_FAILED)
+
+/* ---- life cycle ---- */
+
+static void start_queues(struct vbs_dev *dev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&dev->lock);
+
+	dev->running = true;
+	for (i = 0; i < dev->nr_vqs; i++) {
+		mutex_lock(&dev->vqs[i]->lock);
+		vbs_vq_start(dev->vqs[i]);
+		mutex_unlock(&dev->vqs[i]->lock);
+	}
+}
+
+static void stop_queues(struct vbs_dev *dev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&dev->lock);
+
+	for (i = 0; i < dev->nr_vqs; i++) {
+		mutex_lock(&dev->vqs[i]->lock);
+		vbs_vq_stop(dev->vqs[i]);
+		mutex_unlock(&dev->vqs[i]->lock);
+	}
+	dev->running = false;
+}
+
+static bool features_acceptable(struct vbs_dev *dev)
+{
+	if ((dev->disk.features & VBS_FEATURES_NEEDED) == VBS_FEATURES_NEEDED)
+		return true;
+
+	pr_warn_ratelimited("%s: the driver's features %#llx lack %#llx: FEATURES_OK refused\n",
+			    vbs_name(dev), dev->disk.features,
+			    VBS_FEATURES_NEEDED & ~dev->disk.features);
+	return false;
+}
+
+static u8 vbs_get_status(struct vdpa_device *vdpa)
+{
+	return READ_ONCE(vdpa_to_vbs(vdpa)->status);
+}
+
+static void vbs_set_status(struct vdpa_device *vdpa, u8 status)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	u8 old;
+
+	mutex_lock(&dev->lock);
+	old = vbs_get_status(vdpa);
+	status &= VBS_DRIVER_STATUS;
+
+	/* cloud-hypervisor goes from 0 to 0x0f at once. */
+	if ((status & ~old & VIRTIO_CONFIG_S_FEATURES_OK) &&
+	    !features_acceptable(dev))
+		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+	if (!(status & VIRTIO_CONFIG_S_FEATURES_OK))
+		status &= ~VIRTIO_CONFIG_S_DRIVER_OK;
+
+	spin_lock(&dev->cfg_lock);
+	/* NEEDS_RESET may have come since. */
+	WRITE_ONCE(dev->status,
+		   status | (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET));
+	spin_unlock(&dev->cfg_lock);
+
+	if (status & ~old & VIRTIO_CONFIG_S_DRIVER_OK)
+		start_queues(dev);
+	else if (old & ~status & VIRTIO_CONFIG_S_DRIVER_OK)
+		stop_queues(dev);
+	mutex_unlock(&dev->lock);
+}
+
+void vbs_needs_reset(struct vbs_dev *dev)
+{
+	spin_lock(&dev->cfg_lock);
+	WRITE_ONCE(dev->status, dev->status | VIRTIO_CONFIG_S_NEEDS_RESET);
+	if (dev->config_cb.callback)
+		dev->config_cb.callback(dev->config_cb.private);
+	spin_unlock(&dev->cfg_lock);
+}
+
+/* The interrupt runs in the worker, so that it is the worker that moves. */
+static int set_affinity(struct vbs_vq *vq, const struct cpumask *mask)
+{
+	int err;
+
+	lockdep_assert_held(&vq->lock);
+
+	err = set_cpus_allowed_ptr(vq->worker->task, mask);
+	if (!err)
+		cpumask_copy(vq->affinity, mask);
+	return err;
+}
+
+static void reset_queue(struct vbs_vq *vq)
+{
+	mutex_lock(&vq->lock);
+	vbs_vq_stop(vq);
+	vq->ready = false;
+	vq->has_addr = false;
+	vq->broken = false;
+	vq->num = VBS_RING_MAX;
+	vq->base = 0;
+	vq->cb.callback = NULL;
+	vq->cb.private = NULL;
+	set_affinity(vq, cpu_possible_mask);
+	mutex_unlock(&vq->lock);
+}
+
+static int vbs_reset(struct vdpa_device *vdpa)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	unsigned int i;
+
+	mutex_lock(&dev->lock);
+	for (i = 0; i < dev->nr_vqs; i++)
+		reset_queue(dev->vqs[i]);
+	dev->running = false;
+	dev->suspended = false;
+	dev->as.identity = false;
+	dev->disk.features = 0;
+
+	spin_lock(&dev->cfg_lock);
+	WRITE_ONCE(dev->status, 0);
+	dev->wce = dev->write_cache;
+	dev->generation++;
+	dev->config_cb.callback = NULL;
+	dev->config_cb.private = NULL;
+	spin_unlock(&dev->cfg_lock);
+	mutex_unlock(&dev->lock);
+	return 0;
+}
+
+static int vbs_suspend(struct vdpa_device *vdpa)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+
+	mutex_lock(&dev->lock);
+	dev->suspended = true;
+	stop_queues(dev);
+	mutex_unlock(&dev->lock);
+	return 0;
+}
+
+static int vbs_resume(struct vdpa_device *vdpa)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+
+	mutex_lock(&dev->lock);
+	if (dev->suspended) {
+		dev->suspended = false;
+		start_queues(dev);
+	}
+	mutex_unlock(&dev->lock);
+	return 0;
+}
+
+/* ---- virtqueues ---- */
+
+static int vbs_set_vq_address(struct vdpa_device *vdpa, u16 idx, u64 desc,
+			      u64 avail, u64 used)
+{
+	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
+	int err = 0;
+
+	/* Alignment: virtio 1.3, section 2.7. */
+	if (desc % VRING_DESC_ALIGN_SIZE || avail % VRING_AVAIL_ALIGN_SIZE ||
+	    used % VRING_USED_ALIGN_SIZE)
+		return -EINVAL;
+
+	mutex_lock(&vq->lock);
+	if (vq->live) {
+		err = -EBUSY;
+	} else {
+		vq->desc.iova = desc;
+		vq->avail.iova = avail;
+		vq->used.iova = used;
+		vq->has_addr = true;
+	}
+	mutex_unlock(&vq->lock);
+	return err;
+}
+
+/* Checked at the start; takes effect then. */
+static void vbs_set_vq_num(struct vdpa_device *vdpa, u16 idx, u32 num)
+{
+	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
+
+	mutex_lock(&vq->lock);
+	vq->num = num;
+	mutex_unlock(&vq->lock);
+}
+
+static void vbs_kick_vq(struct vdpa_device *vdpa, u16 idx)
+{
+	vbs_vq_kick(vdpa_to_vbs(vdpa)->vqs[idx]);
+}
+
+static void vbs_set_vq_cb(struct vdpa_device *vdpa, u16 idx,
+			  struct vdpa_callback *cb)
+{
+	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
+
+	mutex_lock(&vq->lock);
+	vq->cb = *cb;
+	/*
+	 * QEMU installs the guest's interrupt after DRIVER_OK; what was
+	 * completed before went to nobody.
+	 */
+	if (vq->live)
+		vbs_vq_signal(vq);
+	mutex_unlock(&vq->lock);
+}
+
+static void vbs_set_vq_ready(struct vdpa_device *vdpa, u16 idx, bool ready)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	struct vbs_vq *vq = dev->vqs[idx];
+
+	mutex_lock(&dev->lock);
+	mutex_lock(&vq->lock);
+	vq->ready = ready;
+	if (!ready)
+		vbs_vq_stop(vq);
+	else if (dev->running)
+		vbs_vq_start(vq);
+	mutex_unlock(&vq->lock);
+	mutex_unlock(&dev->lock);
+}
+
+static bool vbs_get_vq_ready(struct vdpa_device *vdpa, u16 idx)
+{
+	return READ_ONCE(vdpa_to_vbs(vdpa)->vqs[idx]->ready);
+}
+
+static int vbs_set_vq_state(struct vdpa_device *vdpa, u16 idx,
+			    const struct vdpa_vq_state *state)
+{
+	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
+	int err = 0;
+
+	mutex_lock(&vq->lock);
+	if (vq->live)
+		err = -EBUSY;
+	else
+		vq->base = state->split.avail_index;
+	mutex_unlock(&vq->lock);
+	return err;
+}
+
+static int vbs_get_vq_state(struct vdpa_device *vdpa, u16 idx,
+			    struct vdpa_vq_state *state)
+{
+	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
+
+	mutex_lock(&vq->lock);
+	state->split.avail_index = vq->live ? vq->ring.last_avail : vq->base;
+	mutex_unlock(&vq->lock);
+	return 0;
+}
+
+static u16 vbs_get_vq_size(struct vdpa_device *vdpa, u16 idx)
+{
+	return VBS_RING_MAX;
+}
+
+/*
+ * Constant: QEMU 10.0 asks for 1024 entries whatever it is told, and Linux 7.3
+ * refuses more than this.
+ */
+static u16 vbs_get_vq_num_max(struct vdpa_device *vdpa)
+{
+	return VBS_RING_MAX;
+}
+
+static u32 vbs_get_vq_align(struct vdpa_device *vdpa)
+{
+	return PAGE_SIZE;
+}
+
+static u32 vbs_get_vq_group(struct vdpa_device *vdpa, u16 idx)
+{
+	return 0;
+}
+
+static int vbs_set_vq_affinity(struct vdpa_device *vdpa, u16 idx,
+			       const struct cpumask *mask)
+{
+	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
+	int err;
+
+	mutex_lock(&vq->lock);
+	err = set_affinity(vq, mask ? mask : cpu_possible_mask);
+	mutex_unlock(&vq->lock);
+	return err;
+}
+
+static const struct cpumask *vbs_get_vq_affinity(struct vdpa_device *vdpa,
+						 u16 idx)
+{
+	return vdpa_to_vbs(vdpa)->vqs[idx]->affinity;
+}
+
+/* ---- features and config space ---- */
+
+static u64 vbs_get_device_features(struct vdpa_device *vdpa)
+{
+	return vdpa_to_vbs(vdpa)->device_features;
+}
+
+static u64 vbs_get_backend_features(const struct vdpa_device *vdpa)
+{
+	return BIT_ULL(VHOST_BACKEND_F_ENABLE_AFTER_DRIVER_OK);
+}
+
+/*
+ * vhost-vdpa does not compare with what is offered, QEMU adds bits of its own,
+ * and the bus sets 0 to read the config space early: mask, never refuse.
+ */
+static int vbs_set_driver_features(struct vdpa_device *vdpa, u64 features)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	int err = 0;
+
+	mutex_lock(&dev->lock);
+	if (vbs_get_status(vdpa) & VIRTIO_CONFIG_S_FEATURES_OK)
+		err = -EBUSY;
+	else
+		dev->disk.features = features & dev->device_features;
+	mutex_unlock(&dev->lock);
+	return err;
+}
+
+static u64 vbs_get_driver_features(struct vdpa_device *vdpa)
+{
+	return READ_ONCE(vdpa_to_vbs(vdpa)->disk.features);
+}
+
+static void vbs_set_config_cb(struct vdpa_device *vdpa,
+			      struct vdpa_callback *cb)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+
+	spin_lock(&dev->cfg_lock);
+	dev->config_cb = *cb;
+	spin_unlock(&dev->cfg_lock);
+}
+
+static u32 vbs_get_device_id(struct vdpa_device *vdpa)
+{
+	return VIRTIO_ID_BLOCK;
+}
+
+/* "VBLK" */
+static u32 vbs_get_vendor_id(struct vdpa_device *vdpa)
+{
+	return 0x4b4c4256;
+}
+
+static size_t vbs_get_config_size(struct vdpa_device *vdpa)
+{
+	return sizeof(struct virtio_blk_config);
+}
+
+static void fill_config(struct vbs_dev *dev, struct virtio_blk_config *cfg)
+{
+	u32 block_size = dev->disk.block_size;
+	u32 page_sectors = PAGE_SIZE >> VBS_SECTOR_SHIFT;
+	u32 page_blocks = PAGE_SIZE / block_size;
+
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->capacity = __cpu_to_virtio64(true, dev->disk.capacity);
+	cfg->seg_max = __cpu_to_virtio32(true, VBS_SEG_MAX);
+	cfg->blk_size = __cpu_to_virtio32(true, block_size);
+	cfg->physical_block_exp = ilog2(page_blocks);
+	cfg->min_io_size = __cpu_to_virtio16(true, page_blocks);
+	cfg->opt_io_size = __cpu_to_virtio32(true, page_blocks);
+	cfg->wce = dev->wce;
+	cfg->num_queues = __cpu_to_virtio16(true, dev->nr_vqs);
+	cfg->max_discard_sectors =
+		__cpu_to_virtio32(true, VBS_MAX_RANGE_SECTORS);
+	cfg->max_discard_seg = __cpu_to_virtio32(true, VBS_MAX_RANGES);
+	cfg->discard_sector_alignment = __cpu_to_virtio32(true, page_sectors);
+	cfg->max_write_zeroes_sectors =
+		__cpu_to_virtio32(true, VBS_MAX_RANGE_SECTORS);
+	cfg->max_write_zeroes_seg = __cpu_to_virtio32(true, VBS_MAX_RANGES);
+	cfg->write_zeroes_may_unmap = 1;
+}
+
+/* Any user may read at any time (vdpa dev config show): several at once. */
+static void vbs_get_config(struct vdpa_device *vdpa, unsigned int offset,
+			   void *buf, unsigned int len)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	struct virtio_blk_config cfg;
+
+	if (offset > sizeof(cfg) || len > sizeof(cfg) - offset)
+		return;
+
+	spin_lock(&dev->cfg_lock);
+	fill_config(dev, &cfg);
+	spin_unlock(&dev->cfg_lock);
+	memcpy(buf, (u8 *)&cfg + offset, len);
+}
+
+/*
+ * Only the write cache mode is the driver's to set.  QEMU writes the whole
+ * space for every byte the guest writes.  The Linux driver trusts the byte to
+ * be 0 or 1.
+ */
+static void vbs_set_config(struct vdpa_device *vdpa, unsigned int offset,
+			   const void *buf, unsigned int len)
+{
+	const unsigned int wce = offsetof(struct virtio_blk_config, wce);
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	u64 features = vbs_get_driver_features(vdpa);
+
+	if (!(features & BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE)))
+		return;
+	if (offset > wce || len <= wce - offset)
+		return;
+
+	spin_lock(&dev->cfg_lock);
+	dev->wce = ((const u8 *)buf)[wce - offset];
+	dev->generation++;
+	spin_unlock(&dev->cfg_lock);
+}
+
+static u32 vbs_get_generation(struct vdpa_device *vdpa)
+{
+	return READ_ONCE(vdpa_to_vbs(vdpa)->generation);
+}
+
+/* ---- the client's memory ---- */
+
+static int vbs_dma_map(struct vdpa_device *vdpa, unsigned int asid, u64 iova,
+		       u64 size, u64 pa, u32 perm, void *opaque)
+{
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	unsigned int i;
+	int err;
+
+	mutex_lock(&dev->lock);
+	err = vbs_as_map(&dev->as, iova, size, pa, perm);
+	if (!err && dev->running)
+		for (i = 0; i < dev->nr_vqs; i++)
+			vbs_vq_memory_back(dev->vqs[i]);
+	mutex_unlock(&dev->lock);
+	return err;
+}
+
+static void unmap_range(struct vbs_dev *dev, u64 first, u64 last)
+{
+	unsigned int i;
+
+	mutex_lock(&dev->lock);
+	if (dev->running)
+		for (i = 0; i < dev->nr_vqs; i++)
+			vbs_vq_memory_gone(dev->vqs[i], first, last);
+	vbs_as_unmap(&dev->as, first, last, dev->running);
+	mutex_unlock(&dev->lock);
+}
+
+static int vbs_dma_unmap(struct vdpa_device *vdpa, unsigned int asid, u64 iova,
+			 u64 size)
+{
+	unmap_range(vdpa_to_vbs(vdpa), iova, iova + size - 1);
+	return 0;
+}
+
+static int vbs_reset_map(struct vdpa_device *vdpa, unsigned int asid)
+{
+	unmap_range(vdpa_to_vbs(vdpa), 0, ULONG_MAX);
+	return 0;
+}
+
+const struct vdpa_config_ops vbs_config_ops = {
+	.set_vq_address		= vbs_set_vq_address,
+	.set_vq_num		= vbs_set_vq_num,
+	.kick_vq		= vbs_kick_vq,
+	.set_vq_cb		= vbs_set_vq_cb,
+	.set_vq_ready		= vbs_set_vq_ready,
+	.get_vq_ready		= vbs_get_vq_ready,
+	.set_vq_state		= vbs_set_vq_state,
+	.get_vq_state		= vbs_get_vq_state,
+	.get_vq_size		= vbs_get_vq_size,
+	.get_vq_align		= vbs_get_vq_align,
+	.get_vq_group		= vbs_get_vq_group,
+	.get_device_features	= vbs_get_device_features,
+	.get_backend_features	= vbs_get_backend_features,
+	.set_driver_features	= vbs_set_driver_features,
+	.get_driver_features	= vbs_get_driver_features,
+	.set_config_cb		= vbs_set_config_cb,
+	.get_vq_num_max		= vbs_get_vq_num_max,
+	.get_device_id		= vbs_get_device_id,
+	.get_vendor_id		= vbs_get_vendor_id,
+	.get_status		= vbs_get_status,
+	.set_status		= vbs_set_status,
+	.reset			= vbs_reset,
+	.suspend		= vbs_suspend,
+	.resume			= vbs_resume,
+	.get_config_size	= vbs_get_config_size,
+	.get_config		= vbs_get_config,
+	.set_config		= vbs_set_config,
+	.get_generation		= vbs_get_generation,
+	.set_vq_affinity	= vbs_set_vq_affinity,
+	.get_vq_affinity	= vbs_get_vq_affinity,
+	.dma_map		= vbs_dma_map,
+	.dma_unmap		= vbs_dma_unmap,
+	.reset_map		= vbs_reset_map,
+	.free			= vbs_dev_free,
+};

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The client's memory: from an IOVA to a kernel address.
+ *
+ * vhost-vdpa pins the memory a user space client maps and passes physical
+ * ranges (use_va=false).  They are kept in a maple tree that the workers read
+ * without a lock.  vhost unpins the pages *before* it tells us, so that each
+ * range holds references of its own until the last I/O on it has ended.
+ *
+ * virtio-vdpa, the kernel's own client, needs no table: its IOVAs are physical
+ * addresses.
+ */
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vhost_iotlb.h>
+#include <linux/vmalloc.h>
+
+#include "blk_sim.h"
+#include "vdpa_blk_compat.h"
+
+#ifdef CONFIG_HIGHMEM
+#error "vdpa_blk_sim reaches client memory through the direct map: 64-bit kernels only"
+#endif
+
+/*
+ * struct vbs_mapping - a physically contiguous range of client memory
+ * @iova: first address for the client
+ * @last: last address for the client
+ * @pa: physical address of @iova
+ * @perm: VHOST_MAP_RO, _WO or both
+ * @next: in a list of ranges to be freed
+ */
+struct vbs_mapping {
+	u64 iova;
+	u64 last;
+	phys_addr_t pa;
+	u32 perm;
+	struct vbs_mapping *next;
+};
+
+int vbs_as_init(struct vbs_as *as)
+{
+	int err = init_srcu_struct(&as->srcu);
+
+	if (err)
+		return err;
+	mt_init_flags(&as->tree, MT_FLAGS_USE_RCU);
+	as->valid = true;
+	return 0;
+}
+
+void vbs_as_destroy(struct vbs_as *as)
+{
+	if (!as->valid)
+		return;
+	vbs_as_unmap(as, 0, ULONG_MAX, false);
+	cleanup_srcu_struct(&as->srcu);
+}
+
+/*
+ * One reference per folio and range.  A folio cannot be split while we hold
+ * it, so that get and put see the same ones.
+ */
+static void mapping_ref(const struct vbs_mapping *map, bool get)
+{
+	unsigned long pfn = PHYS_PFN(map->pa);
+	unsigned long end = PHYS_PFN(map->pa + (map->last - map->iova)) + 1;
+	struct folio *folio;
+
+	while (pfn < end) {
+		folio = page_folio(pfn_to_page(pfn));
+		pfn = folio_pfn(folio) + folio_nr_pages(folio);
+		if (get)
+			folio_get(folio);
+		else
+			folio_put(folio);
+	}
+}
+
+int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm)
+{
+	struct vbs_mapping *map;
+	int err;
+
+	if (!size || iova + size - 1 < iova)
+		return -EINVAL;
+
+	map = kmalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
+	if (!map)
+		return -ENOMEM;
+	map->iova = iova;
+	map->last = iova + size - 1;
+	map->pa = pa;
+	map->perm = perm & VHOST_MAP_RW;
+
+	mapping_ref(map, true);
+	err = mtree_insert_range(&as->tree, map->iova, map->last, map,
+				 GFP_KERNEL_ACCOUNT);
+	if (err) {
+		mapping_ref(map, false);
+		kfree(map);
+	}
+	return err;
+}
+
+void vbs_as_unmap(struct vbs_as *as, u64 first, u64 last, bool wait)
+{
+	struct vbs_mapping *map, *gone = NULL;
+	unsigned long index = first;
+
+	mt_for_each(&as->tree, map, index, last) {
+		mtree_erase(&as->tree, map->iova);
+		map->next = gone;
+		gone = map;
+		cond_resched();
+	}
+	if (!gone)
+		return;
+
+	if (wait)
+		synchronize_srcu(&as->srcu);
+	while ((map = gone)) {
+		gone = map->next;
+		mapping_ref(map, false);
+		kfree(map);
+		cond_resched();
+	}
+}
+
+void vbs_mem_get(struct vbs_mem *mem, struct vbs_as *as)
+	__acquires(&as->srcu)
+{
+	mem->as = as;
+	mem->hit = NULL;
+	mem->srcu_idx = srcu_read_lock(&as->srcu);
+}
+
+void vbs_mem_put(struct vbs_mem *mem)
+	__releases(&mem->as->srcu)
+{
+	srcu_read_unlock(&mem->as->srcu, mem->srcu_idx);
+}
+
+void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm, u32 *len)
+{
+	const struct vbs_mapping *map = mem->hit;
+	u64 room;
+
+	if (mem->as->identity)
+		return phys_to_virt(iova);
+
+	if (!map || iova < map->iova || iova > map->last) {
+		map = mtree_load(&mem->as->tree, iova);
+		if (!map)
+			return NULL;
+		mem->hit = map;
+	}
+	if ((map->perm & perm) != perm)
+		return NULL;
+
+	room = map->last - iova;
+	if (*len > room)
+		*len = room + 1;
+	return phys_to_virt(map->pa + (iova - map->iova));
+}
+
+int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
+{
+	const void *va;
+	u32 n;
+
+	while (len) {
+		n = len;
+		va = vbs_mem_map(mem, iova, VHOST_MAP_RO, &n);
+		if (!va)
+			return -EFAULT;
+		memcpy(buf, va, n);
+		iova += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int vbs_mem_write(struct vbs_mem *mem, u64 iova, const void *buf, u32 len)
+{
+	void *va;
+	u32 n;
+
+	while (len) {
+		n = len;
+		va = vbs_mem_map(mem, iova, VHOST_MAP_WO, &n);
+		if (!va)
+			return -EFAULT;
+		memcpy(va, buf, n);
+		iova += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* The pages of an area; each IOVA page must be one whole page of memory. */
+static int area_pages(const struct vbs_area *area, struct vbs_mem *mem,
+		      u32 perm, struct page **pages)
+{
+	u64 iova = area->iova, end = area->iova + area->len;
+	u32 want, len;
+	void *va;
+
+	while (iova < end) {
+		want = min_t(u64, end - iova, PAGE_SIZE - offset_in_page(iova));
+		len = want;
+		va = vbs_mem_map(mem, iova, perm, &len);
+		if (!va || len < want ||
+		    offset_in_page(va) != offset_in_page(iova))
+			return -EFAULT;
+		*pages++ = virt_to_page(va);
+		iova += want;
+	}
+	return 0;
+}
+
+int vbs_area_map(struct vbs_area *area, struct vbs_mem *mem, u32 perm)
+{
+	unsigned int offset = offset_in_page(area->iova);
+	unsigned int nr = DIV_ROUND_UP(offset + area->len, PAGE_SIZE);
+	struct page **pages;
+	u32 len = area->len;
+	int err;
+
+	if (area->iova + area->len < area->iova)
+		return -EFAULT;
+
+	area->vmap = NULL;
+	area->va = vbs_mem_map(mem, area->iova, perm, &len);
+	if (!area->va)
+		return -EFAULT;
+	if (len == area->len)
+		return 0;
+
+	pages = kcalloc(nr, sizeof(*pages), GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+	err = area_pages(area, mem, perm, pages);
+	if (!err) {
+		area->vmap = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+		if (!area->vmap)
+			err = -ENOMEM;
+		area->va = area->vmap + offset;
+	}
+	kfree(pages);
+	return err;
+}
+
+void vbs_area_unmap(struct vbs_area *area)
+{
+	vunmap(area->vmap);
+	area->vmap = NULL;
+	area->va = NULL;
+}
+
+/*
+ * How virtio-vdpa gets at memory.  Data needs no work at all.
+ */
+static dma_addr_t vbs_map_page(union virtio_map map, struct page *page,
+			       unsigned long offset, size_t size,
+			       enum dma_data_direction dir, unsigned long attrs)
+{
+	return page_to_phys(page) + offset;
+}
+
+static void vbs_unmap_page(union virtio_map map, dma_addr_t addr, size_t size,
+			   enum dma_data_direction dir, unsigned long attrs)
+{
+}
+
+static void vbs_map_sync(union virtio_map map, dma_addr_t addr, size_t size,
+			 enum dma_data_direction dir)
+{
+}
+
+/* Virtqueues are allocated here, after a reset and before DRIVER_OK. */
+static void *vbs_map_alloc(union virtio_map map, size_t size, dma_addr_t *addr,
+			   gfp_t gfp)
+{
+	struct vbs_dev *dev = container_of(map.dma_dev, struct vbs_dev,
+					   vdpa.dev);
+	void *va = alloc_pages_exact(size, gfp | __GFP_ZERO);
+
+	*addr = va ? virt_to_phys(va) : DMA_MAPPING_ERROR;
+	mutex_lock(&dev->lock);
+	if (!dev->running)
+		dev->as.identity = true;
+	mutex_unlock(&dev->lock);
+	return va;
+}
+
+static void vbs_map_free(union virtio_map map, size_t size, void *va,
+			 dma_addr_t addr, unsigned long attrs)
+{
+	free_pages_exact(va, size);
+}
+
+static bool vbs_map_need_sync(union virtio_map map, dma_addr_t addr)
+{
+	return false;
+}
+
+static int vbs_map_error(union virtio_map map, dma_addr_t addr)
+{
+	return addr == DMA_MAPPING_ERROR ? -ENOMEM : 0;
+}
+
+static size_t vbs_map_max_size(union virtio_map map)
+{
+	return SIZE_MAX;
+}
+
+const struct virtio_map_ops vbs_map_ops = {
+	.map_page		= vbs_map_page,
+	.unmap_page		= vbs_unmap_page,
+	.sync_single_for_cpu	= vbs_map_sync,
+	.sync_single_for_device	= vbs_map_sync,
+	.alloc			= vbs_map_alloc,
+	.free			= vbs_map_free,
+	.need_sync		= vbs_map_need_sync,
+	.mapping_error		= vbs_map_error,
+	.max_mapping_size	= vbs_map_max_size,
+};
+
+VDPA_BLK_MAP_OPS(vbs_map_ops)
+
+int vbs_map_init(struct vdpa_device *vdpa)
+{
+	return vdpa_blk_init_map(vdpa);
+}
