@@ -33,6 +33,10 @@ static inline int vdpa_blk_init_map(struct vdpa_device *vdev)
 
 #include <linux/dma-map-ops.h>
 
+#ifndef CONFIG_ARCH_HAS_DMA_OPS
+#error "virtio-vdpa needs CONFIG_ARCH_HAS_DMA_OPS before Linux 6.18"
+#endif
+
 union virtio_map {
 	struct device *dma_dev;
 };

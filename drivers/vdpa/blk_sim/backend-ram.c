@@ -68,11 +68,12 @@ static bool ram_is_short(struct vbs_ram *ram)
 
 /*
  * Makes sure that page @index exists.  GFP_NOIO: we may be what reclaim waits
- * for, when the disk is used on this host.
+ * for, when the disk is used on this host.  RETRY_MAYFAIL: page cache goes
+ * first, but no process is killed.
  */
 static int ram_page_add(struct vbs_ram *ram, unsigned long index)
 {
-	const gfp_t gfp = GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY;
+	const gfp_t gfp = GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	struct page *page;
 	int err;
 
@@ -81,7 +82,7 @@ static int ram_page_add(struct vbs_ram *ram, unsigned long index)
 		atomic_long_dec(&ram->nr_alloc);
 		return -ENOMEM;
 	}
-	page = alloc_page(gfp | __GFP_ZERO | __GFP_HIGHMEM);
+	page = alloc_page(gfp | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
 	err = xa_insert(&ram->pages, index, page, gfp);
@@ -141,6 +142,7 @@ static int ram_rw(struct vbs_backend *be, struct vbs_mem *mem, u64 pos,
 			return err;
 		vbs_iter_advance(data, len);
 		pos += len;
+		cond_resched();
 	}
 	return 0;
 }

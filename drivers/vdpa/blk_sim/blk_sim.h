@@ -14,7 +14,6 @@
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
-#include <linux/srcu.h>
 #include <linux/vdpa.h>
 
 #include "request.h"
@@ -30,31 +29,27 @@ struct vbs_mapping;
 
 /**
  * struct vbs_as - one client's memory: IOVA -> pages
- * @tree: struct vbs_mapping by IOVA; read under RCU, changed by vhost's ioctls
- *	one at a time
- * @srcu: held by whoever uses memory found in @tree; vbs_as_unmap() waits
+ * @tree: struct vbs_mapping by IOVA; read under RCU, changed under vbs_dev.lock
  * @identity: the client is virtio-vdpa, an IOVA is a physical address.  Set by
  *	its ring allocation, which user space has no way to cause, and cleared
  *	by every reset; changes only while no queue runs
- * @valid: vbs_as_init() succeeded
  */
 struct vbs_as {
 	struct maple_tree tree;
-	struct srcu_struct srcu;
 	bool identity;
-	bool valid;
 };
 
 /**
- * struct vbs_mem - an address space held for a batch of requests
+ * struct vbs_mem - an address space in use by a queue, under vbs_vq.lock
  * @as: the address space
  * @hit: mapping found last: most requests need one or two
- * @srcu_idx: for vbs_mem_put()
+ *
+ * What was found stays valid until the lock is released: whoever removes a
+ * mapping takes the lock of every queue before it lets the pages go.
  */
 struct vbs_mem {
 	struct vbs_as *as;
 	const struct vbs_mapping *hit;
-	int srcu_idx;
 };
 
 /**
@@ -75,7 +70,7 @@ extern const struct virtio_map_ops vbs_map_ops;
 
 int vbs_map_init(struct vdpa_device *vdpa);
 
-int vbs_as_init(struct vbs_as *as);
+void vbs_as_init(struct vbs_as *as);
 void vbs_as_destroy(struct vbs_as *as);
 
 /**
@@ -86,41 +81,36 @@ void vbs_as_destroy(struct vbs_as *as);
  * @pa: physical address of the range, contiguous
  * @perm: VHOST_MAP_RO, _WO or both, as the device sees it
  *
- * Takes references to the pages.  May sleep.
+ * Takes references to the pages.  vbs_dev.lock held.  May sleep.
  *
  * Return: 0, -EEXIST for an overlap, -EINVAL, or -ENOMEM.
  */
 int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm);
 
 /**
- * vbs_as_unmap - remove all ranges that touch an interval
+ * vbs_as_remove - take all ranges that touch an interval out of the map
  * @as: address space
  * @first: first address
  * @last: last address
- * @wait: queues may run: wait until none of them uses the pages
  *
- * Rings in the interval must have been unmapped.  The pages are given back.
- * May sleep.
+ * The pages stay until vbs_mappings_free(): the caller waits in between for
+ * queues that may use them.  vbs_dev.lock held, or the last user.  May sleep.
+ *
+ * Return: what was removed, or NULL.
  */
-void vbs_as_unmap(struct vbs_as *as, u64 first, u64 last, bool wait);
-
-/* Hold and release an address space; process context, no sleeping for long. */
-void vbs_mem_get(struct vbs_mem *mem, struct vbs_as *as)
-	__acquires(&as->srcu);
-void vbs_mem_put(struct vbs_mem *mem)
-	__releases(&mem->as->srcu);
+struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last);
+void vbs_mappings_free(struct vbs_mapping *gone);
 
 /**
  * vbs_mem_map - find the memory behind an IOVA
- * @mem: address space, held
+ * @mem: address space
  * @iova: the address
  * @perm: VHOST_MAP_RO to read, VHOST_MAP_WO to write
  * @len: bytes wanted; set to what is contiguous from @iova, at most that
  *
- * Lock-free; any context.
+ * Takes no lock.
  *
- * Return: a kernel address valid until vbs_mem_put(), or NULL when the address
- * is not mapped with @perm.
+ * Return: a kernel address, or NULL when the address is not mapped with @perm.
  */
 void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm, u32 *len);
 
@@ -130,7 +120,7 @@ int vbs_mem_write(struct vbs_mem *mem, u64 iova, const void *buf, u32 len);
 /**
  * vbs_area_map - map client memory of any layout into one piece
  * @area: @iova and @len are set
- * @mem: address space, held
+ * @mem: address space
  * @perm: VHOST_MAP_RO, VHOST_MAP_WO or both
  *
  * The owner unmaps before the mapping goes (vbs_vq_memory_gone()).  May sleep.
@@ -181,12 +171,15 @@ void vbs_ram_exit(void);
  * @index: number in the disk
  * @worker: the thread that serves it
  * @work: queued by every kick
- * @lock: guards all below; the worker holds it for a batch, so that taking it
- *	drains the queue.  Inside vbs_dev.lock, outside vbs_dev.cfg_lock
+ * @waiters: those who want @lock and wait for the worker to let it go
+ * @lock: guards all below; the worker holds it while it uses the ring, so that
+ *	taking it, with vbs_vq_lock(), drains the queue.  Inside vbs_dev.lock,
+ *	outside vbs_dev.cfg_lock
  * @ready: enabled by the client
  * @has_addr: @desc, @avail and @used were set
  * @live: the ring is mapped and is being served
- * @lost: was live until the client unmapped the ring's memory
+ * @lost: was live until the client unmapped the ring's memory; starts again
+ *	when that is back.  Set under vbs_dev.lock, too
  * @broken: stopped for good, until a reset
  * @num: ring size as the client wants it, unchecked
  * @base: next avail entry while not live
@@ -194,7 +187,10 @@ void vbs_ram_exit(void);
  * @avail: driver area, mapped while live
  * @used: device area, mapped while live
  * @cb: interrupt
- * @affinity: CPUs that @worker runs on
+ * @affinity: CPUs the client wants the interrupt on
+ * @home: CPUs that @worker runs on without such a wish
+ * @pinned: @affinity was set
+ * @deadline: in jiffies, when the worker lets others have the lock
  * @ring: valid while live
  * @chain: the request at work, as laid out by the client
  * @req: the request at work, decoded
@@ -205,6 +201,7 @@ struct vbs_vq {
 	struct kthread_worker *worker;
 	struct kthread_work work;
 
+	atomic_t waiters;
 	struct mutex lock;	/* guards all below */
 	bool ready;
 	bool has_addr;
@@ -218,6 +215,9 @@ struct vbs_vq {
 	struct vbs_area used;
 	struct vdpa_callback cb;
 	cpumask_var_t affinity;
+	cpumask_var_t home;
+	bool pinned;
+	unsigned long deadline;
 	struct vbs_ring ring;
 	struct vbs_chain chain;
 	struct vbs_req req;
@@ -225,6 +225,26 @@ struct vbs_vq {
 
 int vbs_vq_init(struct vbs_vq *vq, struct vbs_dev *dev, u16 index);
 void vbs_vq_destroy(struct vbs_vq *vq);
+
+/**
+ * vbs_vq_lock - have the worker stop at the next request, and take its lock
+ * @vq: the queue
+ *
+ * May sleep, for as long as one request takes.
+ */
+static inline void vbs_vq_lock(struct vbs_vq *vq)
+	__acquires(&vq->lock)
+{
+	atomic_inc(&vq->waiters);
+	mutex_lock(&vq->lock);
+	atomic_dec(&vq->waiters);
+}
+
+static inline void vbs_vq_unlock(struct vbs_vq *vq)
+	__releases(&vq->lock)
+{
+	mutex_unlock(&vq->lock);
+}
 
 /**
  * vbs_vq_kick - have the worker look at the ring
@@ -236,7 +256,7 @@ void vbs_vq_kick(struct vbs_vq *vq);
 
 /**
  * vbs_vq_start - map the ring and serve it, if the client has enabled it
- * @vq: the queue; vbs_vq.lock held
+ * @vq: the queue; vbs_dev.lock and vbs_vq.lock held
  *
  * A ring that cannot be mapped is a broken ring.  May sleep.
  */
@@ -252,12 +272,13 @@ void vbs_vq_start(struct vbs_vq *vq);
 void vbs_vq_stop(struct vbs_vq *vq);
 
 /**
- * vbs_vq_memory_gone - the client unmaps an interval of its memory
+ * vbs_vq_memory_gone - the client has unmapped an interval of its memory
  * @vq: the queue
  * @first: first address
  * @last: last address
  *
- * Drops a ring that lies in it.  vbs_vq_memory_back() looks whether it can be
+ * Waits for requests that may use it, and drops a ring that lies in it: nothing
+ * of it is touched afterwards.  May sleep.  vbs_vq_memory_back() looks whether it can be
  * mapped again: QEMU unmaps and maps all of a guest's memory when the guest's
  * firmware opens or closes a ROM area.
  */
@@ -286,13 +307,13 @@ void vbs_vq_signal(struct vbs_vq *vq);
  *	@as and @disk.  Outside vbs_vq.lock
  * @running: DRIVER_OK and not suspended: enabled queues are live
  * @suspended: between suspend() and resume() or reset()
+ * @nr_vqs: virtqueues, constant
+ * @vqs: the virtqueues
  * @cfg_lock: guards all below; innermost
  * @status: virtio device status
  * @wce: write cache enabled, as in the config space
  * @generation: of the config space
  * @config_cb: config interrupt
- * @nr_vqs: virtqueues
- * @vqs: the virtqueues, constant
  */
 struct vbs_dev {
 	struct vdpa_device vdpa;
@@ -306,15 +327,14 @@ struct vbs_dev {
 	struct mutex lock;	/* guards the life cycle */
 	bool running;
 	bool suspended;
+	u16 nr_vqs;
+	struct vbs_vq **vqs;
 
 	spinlock_t cfg_lock;	/* guards all below */
 	u8 status;
 	bool wce;
 	u32 generation;
 	struct vdpa_callback config_cb;
-
-	u16 nr_vqs;
-	struct vbs_vq **vqs;
 };
 
 static inline struct vbs_dev *vdpa_to_vbs(struct vdpa_device *vdpa)
@@ -333,6 +353,7 @@ static inline const char *vbs_name(const struct vbs_dev *dev)
 #define VBS_FEATURES		(VBS_FEATURES_NEEDED |			\
 				 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |	\
 				 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |	\
+				 BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) |	\
 				 BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |	\
 				 BIT_ULL(VIRTIO_BLK_F_RO) |		\
 				 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) |	\

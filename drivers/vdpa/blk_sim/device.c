@@ -38,9 +38,9 @@ static void start_queues(struct vbs_dev *dev)
 
 	dev->running = true;
 	for (i = 0; i < dev->nr_vqs; i++) {
-		mutex_lock(&dev->vqs[i]->lock);
+		vbs_vq_lock(dev->vqs[i]);
 		vbs_vq_start(dev->vqs[i]);
-		mutex_unlock(&dev->vqs[i]->lock);
+		vbs_vq_unlock(dev->vqs[i]);
 	}
 }
 
@@ -51,15 +51,17 @@ static void stop_queues(struct vbs_dev *dev)
 	lockdep_assert_held(&dev->lock);
 
 	for (i = 0; i < dev->nr_vqs; i++) {
-		mutex_lock(&dev->vqs[i]->lock);
+		vbs_vq_lock(dev->vqs[i]);
 		vbs_vq_stop(dev->vqs[i]);
-		mutex_unlock(&dev->vqs[i]->lock);
+		vbs_vq_unlock(dev->vqs[i]);
 	}
 	dev->running = false;
 }
 
 static bool features_acceptable(struct vbs_dev *dev)
 {
+	lockdep_assert_held(&dev->lock);
+
 	if ((dev->disk.features & VBS_FEATURES_NEEDED) == VBS_FEATURES_NEEDED)
 		return true;
 
@@ -112,32 +114,26 @@ void vbs_needs_reset(struct vbs_dev *dev)
 	spin_unlock(&dev->cfg_lock);
 }
 
-/* The interrupt runs in the worker, so that it is the worker that moves. */
-static int set_affinity(struct vbs_vq *vq, const struct cpumask *mask)
-{
-	int err;
-
-	lockdep_assert_held(&vq->lock);
-
-	err = set_cpus_allowed_ptr(vq->worker->task, mask);
-	if (!err)
-		cpumask_copy(vq->affinity, mask);
-	return err;
-}
-
 static void reset_queue(struct vbs_vq *vq)
 {
-	mutex_lock(&vq->lock);
+	lockdep_assert_held(&vq->dev->lock);
+
+	vbs_vq_lock(vq);
 	vbs_vq_stop(vq);
-	vq->ready = false;
+	WRITE_ONCE(vq->ready, false);
 	vq->has_addr = false;
+	vq->lost = false;
 	vq->broken = false;
 	vq->num = VBS_RING_MAX;
 	vq->base = 0;
 	vq->cb.callback = NULL;
 	vq->cb.private = NULL;
-	set_affinity(vq, cpu_possible_mask);
-	mutex_unlock(&vq->lock);
+	if (vq->pinned) {
+		vq->pinned = false;
+		cpumask_copy(vq->affinity, cpu_possible_mask);
+		set_cpus_allowed_ptr(vq->worker->task, vq->home);
+	}
+	vbs_vq_unlock(vq);
 }
 
 static int vbs_reset(struct vdpa_device *vdpa)
@@ -151,12 +147,12 @@ static int vbs_reset(struct vdpa_device *vdpa)
 	dev->running = false;
 	dev->suspended = false;
 	dev->as.identity = false;
-	dev->disk.features = 0;
+	WRITE_ONCE(dev->disk.features, 0);
 
 	spin_lock(&dev->cfg_lock);
 	WRITE_ONCE(dev->status, 0);
 	dev->wce = dev->write_cache;
-	dev->generation++;
+	WRITE_ONCE(dev->generation, dev->generation + 1);
 	dev->config_cb.callback = NULL;
 	dev->config_cb.private = NULL;
 	spin_unlock(&dev->cfg_lock);
@@ -201,7 +197,7 @@ static int vbs_set_vq_address(struct vdpa_device *vdpa, u16 idx, u64 desc,
 	    used % VRING_USED_ALIGN_SIZE)
 		return -EINVAL;
 
-	mutex_lock(&vq->lock);
+	vbs_vq_lock(vq);
 	if (vq->live) {
 		err = -EBUSY;
 	} else {
@@ -209,8 +205,9 @@ static int vbs_set_vq_address(struct vdpa_device *vdpa, u16 idx, u64 desc,
 		vq->avail.iova = avail;
 		vq->used.iova = used;
 		vq->has_addr = true;
+		vq->lost = false;
 	}
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 	return err;
 }
 
@@ -219,9 +216,9 @@ static void vbs_set_vq_num(struct vdpa_device *vdpa, u16 idx, u32 num)
 {
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
 
-	mutex_lock(&vq->lock);
+	vbs_vq_lock(vq);
 	vq->num = num;
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 }
 
 static void vbs_kick_vq(struct vdpa_device *vdpa, u16 idx)
@@ -234,7 +231,7 @@ static void vbs_set_vq_cb(struct vdpa_device *vdpa, u16 idx,
 {
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
 
-	mutex_lock(&vq->lock);
+	vbs_vq_lock(vq);
 	vq->cb = *cb;
 	/*
 	 * QEMU installs the guest's interrupt after DRIVER_OK; what was
@@ -242,7 +239,7 @@ static void vbs_set_vq_cb(struct vdpa_device *vdpa, u16 idx,
 	 */
 	if (vq->live)
 		vbs_vq_signal(vq);
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 }
 
 static void vbs_set_vq_ready(struct vdpa_device *vdpa, u16 idx, bool ready)
@@ -251,13 +248,13 @@ static void vbs_set_vq_ready(struct vdpa_device *vdpa, u16 idx, bool ready)
 	struct vbs_vq *vq = dev->vqs[idx];
 
 	mutex_lock(&dev->lock);
-	mutex_lock(&vq->lock);
-	vq->ready = ready;
+	vbs_vq_lock(vq);
+	WRITE_ONCE(vq->ready, ready);
 	if (!ready)
 		vbs_vq_stop(vq);
 	else if (dev->running)
 		vbs_vq_start(vq);
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 	mutex_unlock(&dev->lock);
 }
 
@@ -272,12 +269,12 @@ static int vbs_set_vq_state(struct vdpa_device *vdpa, u16 idx,
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
 	int err = 0;
 
-	mutex_lock(&vq->lock);
+	vbs_vq_lock(vq);
 	if (vq->live)
 		err = -EBUSY;
 	else
 		vq->base = state->split.avail_index;
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 	return err;
 }
 
@@ -286,9 +283,9 @@ static int vbs_get_vq_state(struct vdpa_device *vdpa, u16 idx,
 {
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
 
-	mutex_lock(&vq->lock);
+	vbs_vq_lock(vq);
 	state->split.avail_index = vq->live ? vq->ring.last_avail : vq->base;
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 	return 0;
 }
 
@@ -316,16 +313,22 @@ static u32 vbs_get_vq_group(struct vdpa_device *vdpa, u16 idx)
 	return 0;
 }
 
+/*
+ * The interrupt runs in the worker, so that it is the worker that moves.  When
+ * no CPU of the mask is online it stays; the mask is told back all the same,
+ * for blk-mq gives each queue the CPUs of its mask.
+ */
 static int vbs_set_vq_affinity(struct vdpa_device *vdpa, u16 idx,
 			       const struct cpumask *mask)
 {
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
-	int err;
 
-	mutex_lock(&vq->lock);
-	err = set_affinity(vq, mask ? mask : cpu_possible_mask);
-	mutex_unlock(&vq->lock);
-	return err;
+	vbs_vq_lock(vq);
+	vq->pinned = true;
+	cpumask_copy(vq->affinity, mask ? mask : cpu_possible_mask);
+	set_cpus_allowed_ptr(vq->worker->task, mask ? mask : vq->home);
+	vbs_vq_unlock(vq);
+	return 0;
 }
 
 static const struct cpumask *vbs_get_vq_affinity(struct vdpa_device *vdpa,
@@ -359,7 +362,8 @@ static int vbs_set_driver_features(struct vdpa_device *vdpa, u64 features)
 	if (vbs_get_status(vdpa) & VIRTIO_CONFIG_S_FEATURES_OK)
 		err = -EBUSY;
 	else
-		dev->disk.features = features & dev->device_features;
+		WRITE_ONCE(dev->disk.features,
+			   features & dev->device_features);
 	mutex_unlock(&dev->lock);
 	return err;
 }
@@ -376,6 +380,9 @@ static void vbs_set_config_cb(struct vdpa_device *vdpa,
 
 	spin_lock(&dev->cfg_lock);
 	dev->config_cb = *cb;
+	/* QEMU installs it after DRIVER_OK: a queue may be broken already. */
+	if (cb->callback && (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET))
+		cb->callback(cb->private);
 	spin_unlock(&dev->cfg_lock);
 }
 
@@ -403,6 +410,7 @@ static void fill_config(struct vbs_dev *dev, struct virtio_blk_config *cfg)
 
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->capacity = __cpu_to_virtio64(true, dev->disk.capacity);
+	cfg->size_max = __cpu_to_virtio32(true, VBS_SIZE_MAX);
 	cfg->seg_max = __cpu_to_virtio32(true, VBS_SEG_MAX);
 	cfg->blk_size = __cpu_to_virtio32(true, block_size);
 	cfg->physical_block_exp = ilog2(page_blocks);
@@ -455,7 +463,7 @@ static void vbs_set_config(struct vdpa_device *vdpa, unsigned int offset,
 
 	spin_lock(&dev->cfg_lock);
 	dev->wce = ((const u8 *)buf)[wce - offset];
-	dev->generation++;
+	WRITE_ONCE(dev->generation, dev->generation + 1);
 	spin_unlock(&dev->cfg_lock);
 }
 
@@ -484,13 +492,15 @@ static int vbs_dma_map(struct vdpa_device *vdpa, unsigned int asid, u64 iova,
 
 static void unmap_range(struct vbs_dev *dev, u64 first, u64 last)
 {
+	struct vbs_mapping *gone;
 	unsigned int i;
 
 	mutex_lock(&dev->lock);
-	if (dev->running)
+	gone = vbs_as_remove(&dev->as, first, last);
+	if (gone && dev->running)
 		for (i = 0; i < dev->nr_vqs; i++)
 			vbs_vq_memory_gone(dev->vqs[i], first, last);
-	vbs_as_unmap(&dev->as, first, last, dev->running);
+	vbs_mappings_free(gone);
 	mutex_unlock(&dev->lock);
 }
 

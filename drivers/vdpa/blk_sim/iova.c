@@ -12,6 +12,7 @@
  */
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vhost_iotlb.h>
 #include <linux/vmalloc.h>
@@ -19,7 +20,7 @@
 #include "blk_sim.h"
 #include "vdpa_blk_compat.h"
 
-#ifdef CONFIG_HIGHMEM
+#ifndef CONFIG_64BIT
 #error "vdpa_blk_sim reaches client memory through the direct map: 64-bit kernels only"
 #endif
 
@@ -39,23 +40,15 @@ struct vbs_mapping {
 	struct vbs_mapping *next;
 };
 
-int vbs_as_init(struct vbs_as *as)
+void vbs_as_init(struct vbs_as *as)
 {
-	int err = init_srcu_struct(&as->srcu);
-
-	if (err)
-		return err;
 	mt_init_flags(&as->tree, MT_FLAGS_USE_RCU);
-	as->valid = true;
-	return 0;
 }
 
 void vbs_as_destroy(struct vbs_as *as)
 {
-	if (!as->valid)
-		return;
-	vbs_as_unmap(as, 0, ULONG_MAX, false);
-	cleanup_srcu_struct(&as->srcu);
+	vbs_mappings_free(vbs_as_remove(as, 0, ULONG_MAX));
+	mtree_destroy(&as->tree);
 }
 
 /*
@@ -104,42 +97,43 @@ int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm)
 	return err;
 }
 
-void vbs_as_unmap(struct vbs_as *as, u64 first, u64 last, bool wait)
+/*
+ * mtree_erase() needs memory, and before 6.16 it gives up without a word when
+ * there is none: try until the range is really gone.
+ */
+static void mapping_erase(struct vbs_as *as, const struct vbs_mapping *map)
+{
+	mtree_erase(&as->tree, map->iova);
+	while (unlikely(mtree_load(&as->tree, map->iova) == map)) {
+		schedule_timeout_uninterruptible(1);
+		mtree_erase(&as->tree, map->iova);
+	}
+}
+
+struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last)
 {
 	struct vbs_mapping *map, *gone = NULL;
 	unsigned long index = first;
 
 	mt_for_each(&as->tree, map, index, last) {
-		mtree_erase(&as->tree, map->iova);
+		mapping_erase(as, map);
 		map->next = gone;
 		gone = map;
 		cond_resched();
 	}
-	if (!gone)
-		return;
+	return gone;
+}
 
-	if (wait)
-		synchronize_srcu(&as->srcu);
+void vbs_mappings_free(struct vbs_mapping *gone)
+{
+	struct vbs_mapping *map;
+
 	while ((map = gone)) {
 		gone = map->next;
 		mapping_ref(map, false);
 		kfree(map);
 		cond_resched();
 	}
-}
-
-void vbs_mem_get(struct vbs_mem *mem, struct vbs_as *as)
-	__acquires(&as->srcu)
-{
-	mem->as = as;
-	mem->hit = NULL;
-	mem->srcu_idx = srcu_read_lock(&as->srcu);
-}
-
-void vbs_mem_put(struct vbs_mem *mem)
-	__releases(&mem->as->srcu)
-{
-	srcu_read_unlock(&mem->as->srcu, mem->srcu_idx);
 }
 
 void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm, u32 *len)

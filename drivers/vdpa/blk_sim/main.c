@@ -53,7 +53,7 @@ static int size_set(const char *val, const struct kernel_param *kp)
 {
 	unsigned long long bytes;
 
-	if (parse_size(val, &bytes) || !bytes || bytes > LLONG_MAX) {
+	if (parse_size(val, &bytes) || bytes < 512 || bytes > LLONG_MAX) {
 		pr_err("size=%s: not a size in bytes from 512 on (suffixes K, M, G, T)\n",
 		       val);
 		return -EINVAL;
@@ -180,9 +180,7 @@ static int init_disk(struct vbs_dev *dev, u64 features)
 	dev->disk.readonly = features & BIT_ULL(VIRTIO_BLK_F_RO);
 	strtomem_pad(dev->serial, vbs_name(dev), 0);
 
-	err = vbs_as_init(&dev->as);
-	if (err)
-		return err;
+	vbs_as_init(&dev->as);
 	err = vbs_map_init(&dev->vdpa);
 	if (err)
 		return err;
@@ -198,6 +196,11 @@ static int wanted_features(const char *name,
 			   const struct vdpa_dev_set_config *config,
 			   u64 *features)
 {
+	u64 needed = VBS_FEATURES_NEEDED;
+
+	/* A driver that is not told takes it for 512. */
+	if (block_size != 512)
+		needed |= BIT_ULL(VIRTIO_BLK_F_BLK_SIZE);
 	/* A disk is read-only when it is asked to be. */
 	*features = VBS_FEATURES & ~BIT_ULL(VIRTIO_BLK_F_RO);
 	if (!(config->mask & BIT_ULL(VDPA_ATTR_DEV_FEATURES)))
@@ -209,9 +212,9 @@ static int wanted_features(const char *name,
 		       name, *features, *features & ~VBS_FEATURES);
 		return -EOPNOTSUPP;
 	}
-	if (~*features & VBS_FEATURES_NEEDED) {
+	if (~*features & needed) {
 		pr_err("dev add %s: device_features %#llx: %#llx cannot be left out\n",
-		       name, *features, ~*features & VBS_FEATURES_NEEDED);
+		       name, *features, ~*features & needed);
 		return -EINVAL;
 	}
 	return 0;

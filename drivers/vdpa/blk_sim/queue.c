@@ -17,8 +17,8 @@
 /* Requests between two updates of the used index. */
 #define VBS_BATCH	32
 
-/* Batches before the worker lets go of the queue and of the client's memory. */
-#define VBS_BATCHES	8
+/* How long a worker keeps its lock when nobody wants it, in milliseconds. */
+#define VBS_SLICE	10
 
 void vbs_vq_kick(struct vbs_vq *vq)
 {
@@ -61,20 +61,18 @@ static void vq_break(struct vbs_vq *vq, const char *why)
 
 static int vq_map_ring(struct vbs_vq *vq, bool event_idx)
 {
-	struct vbs_mem mem;
+	struct vbs_mem mem = { .as = &vq->dev->as };
 	int err;
 
 	vq->desc.len = vbs_ring_desc_size(vq->num);
 	vq->avail.len = vbs_ring_avail_size(vq->num, event_idx);
 	vq->used.len = vbs_ring_used_size(vq->num, event_idx);
 
-	vbs_mem_get(&mem, &vq->dev->as);
 	err = vbs_area_map(&vq->desc, &mem, VHOST_MAP_RO);
 	if (!err)
 		err = vbs_area_map(&vq->avail, &mem, VHOST_MAP_RO);
 	if (!err)
-		err = vbs_area_map(&vq->used, &mem, VHOST_MAP_RW);
-	vbs_mem_put(&mem);
+		err = vbs_area_map(&vq->used, &mem, VHOST_MAP_WO);
 	if (err)
 		vq_unmap_ring(vq);
 	return err;
@@ -86,6 +84,7 @@ void vbs_vq_start(struct vbs_vq *vq)
 	struct vbs_ring *ring = &vq->ring;
 	int err;
 
+	lockdep_assert_held(&vq->dev->lock);
 	lockdep_assert_held(&vq->lock);
 
 	/* QEMU enables queues that the guest does not use. */
@@ -100,9 +99,10 @@ void vbs_vq_start(struct vbs_vq *vq)
 	ring->indirect = features & BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
 	err = vq_map_ring(vq, ring->event_idx);
 	if (err) {
-		if (!vq->lost)
-			vq_break(vq, err == -ENOMEM ? "no memory to map it" :
-						      "not mapped by the client");
+		if (err == -ENOMEM)
+			vq_break(vq, "no memory to map it");
+		else if (!vq->lost)
+			vq_break(vq, "not mapped by the client");
 		return;
 	}
 
@@ -121,7 +121,6 @@ void vbs_vq_stop(struct vbs_vq *vq)
 {
 	lockdep_assert_held(&vq->lock);
 
-	vq->lost = false;
 	if (!vq->live)
 		return;
 	vq->live = false;
@@ -136,23 +135,29 @@ static bool area_in(const struct vbs_area *area, u64 first, u64 last)
 
 void vbs_vq_memory_gone(struct vbs_vq *vq, u64 first, u64 last)
 {
-	mutex_lock(&vq->lock);
+	lockdep_assert_held(&vq->dev->lock);
+
+	vbs_vq_lock(vq);
 	if (vq->live && (area_in(&vq->desc, first, last) ||
 			 area_in(&vq->avail, first, last) ||
 			 area_in(&vq->used, first, last))) {
 		vbs_vq_stop(vq);
 		vq->lost = true;
 	}
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 }
 
 void vbs_vq_memory_back(struct vbs_vq *vq)
 {
-	/* Not while it is still incomplete: the map to come kicks again. */
-	mutex_lock(&vq->lock);
-	if (vq->lost)
-		vbs_vq_start(vq);
-	mutex_unlock(&vq->lock);
+	lockdep_assert_held(&vq->dev->lock);
+
+	/* Clients map memory by thousands of pages while others do I/O. */
+	if (!vq->lost)
+		return;
+	/* Not while it is still incomplete: the next map tries again. */
+	vbs_vq_lock(vq);
+	vbs_vq_start(vq);
+	vbs_vq_unlock(vq);
 }
 
 /* Section 5.2.6: the ID string is not terminated when it fills the buffer. */
@@ -218,6 +223,7 @@ static int vq_execute(struct vbs_vq *vq, struct vbs_mem *mem)
 /*
  * Bytes written to the device-writable part.  After an error it is the status
  * only, though it may stand behind data: what vhost-user devices answer too.
+ * Without room for a status there is nothing to answer.
  */
 static u32 vq_handle(struct vbs_vq *vq, struct vbs_mem *mem)
 {
@@ -235,55 +241,61 @@ static u32 vq_handle(struct vbs_vq *vq, struct vbs_mem *mem)
 		     req->type == VIRTIO_BLK_T_GET_ID))
 			len += before - req->data.left;
 	}
-	if (vbs_mem_write(mem, req->status_iova, &status, 1))
+	if (!vbs_req_has_status(&vq->chain) ||
+	    vbs_mem_write(mem, req->status_iova, &status, 1))
 		len = 0;
 	trace_vdpa_blk_req_done(vq, status, len);
 	return len;
 }
 
-/* Requests done, or what vbs_ring_pop() found wrong. */
+/* Others want the lock, or may want it. */
+static bool vq_must_yield(struct vbs_vq *vq)
+{
+	return atomic_read(&vq->waiters) ||
+	       time_after_eq(jiffies, vq->deadline);
+}
+
+/*
+ * As vbs_ring_pop(): positive when there may be more, 0 when the ring is empty,
+ * or what is wrong with it.
+ */
 static int vq_batch(struct vbs_vq *vq, struct vbs_mem *mem)
 {
 	struct vbs_ring *ring = &vq->ring;
-	int ret, n;
-	u32 len;
+	int ret = 1, n;
 
-	for (n = 0; n < VBS_BATCH; n++) {
+	lockdep_assert_held(&vq->lock);
+
+	for (n = 0; n < VBS_BATCH && !vq_must_yield(vq); n++) {
 		ret = vbs_ring_pop(ring, mem, &vq->chain);
 		if (ret <= 0)
 			break;
 		trace_vdpa_blk_req_start(vq);
-		/* Without room for a status there is nothing to answer. */
-		len = 0;
-		if (vbs_req_has_status(&vq->chain))
-			len = vq_handle(vq, mem);
-		vbs_ring_push(ring, vq->chain.head, len);
+		vbs_ring_push(ring, vq->chain.head, vq_handle(vq, mem));
+		cond_resched();
 	}
 	if (vbs_ring_publish(ring))
 		vbs_vq_signal(vq);
-	return ret < 0 ? ret : n;
+	return ret;
 }
 
 /* True when there is more to do. */
 static bool vq_serve(struct vbs_vq *vq)
 {
-	struct vbs_mem mem;
-	int ret, i;
+	struct vbs_mem mem = { .as = &vq->dev->as };
+	int ret;
 
+	vq->deadline = jiffies + msecs_to_jiffies(VBS_SLICE);
 	vbs_ring_disable_kick(&vq->ring);
-	vbs_mem_get(&mem, &vq->dev->as);
-	for (i = 0; i < VBS_BATCHES; i++) {
+	do {
 		ret = vq_batch(vq, &mem);
-		if (ret < VBS_BATCH)
-			break;
-	}
-	vbs_mem_put(&mem);
+	} while (ret > 0 && !vq_must_yield(vq));
 
 	if (ret < 0) {
 		vq_break(vq, vbs_ring_strerror(ret));
 		return false;
 	}
-	return ret == VBS_BATCH || vbs_ring_enable_kick(&vq->ring);
+	return ret > 0 || vbs_ring_enable_kick(&vq->ring);
 }
 
 static void vq_work(struct kthread_work *work)
@@ -295,7 +307,6 @@ static void vq_work(struct kthread_work *work)
 	if (vq->live)
 		more = vq_serve(vq);
 	mutex_unlock(&vq->lock);
-	/* Behind the lock, so that whoever wants to stop us gets it. */
 	if (more)
 		vbs_vq_kick(vq);
 }
@@ -317,7 +328,8 @@ int vbs_vq_init(struct vbs_vq *vq, struct vbs_dev *dev, u16 index)
 	vq->num = VBS_RING_MAX;
 	mutex_init(&vq->lock);
 	kthread_init_work(&vq->work, vq_work);
-	if (!zalloc_cpumask_var(&vq->affinity, GFP_KERNEL))
+	if (!zalloc_cpumask_var(&vq->affinity, GFP_KERNEL) ||
+	    !zalloc_cpumask_var(&vq->home, GFP_KERNEL))
 		return -ENOMEM;
 	cpumask_copy(vq->affinity, cpu_possible_mask);
 
@@ -325,6 +337,8 @@ int vbs_vq_init(struct vbs_vq *vq, struct vbs_dev *dev, u16 index)
 	if (IS_ERR(worker))
 		return PTR_ERR(worker);
 	vq->worker = worker;
+	/* Not the CPUs that the administrator keeps free of kernel threads. */
+	cpumask_copy(vq->home, worker->task->cpus_ptr);
 	return 0;
 }
 
@@ -334,8 +348,12 @@ int vbs_vq_init(struct vbs_vq *vq, struct vbs_dev *dev, u16 index)
  */
 void vbs_vq_destroy(struct vbs_vq *vq)
 {
-	if (vq->worker)
+	if (vq->worker) {
+		/* It may be about to queue itself again. */
+		kthread_cancel_work_sync(&vq->work);
 		kthread_destroy_worker(vq->worker);
+	}
+	free_cpumask_var(vq->home);
 	free_cpumask_var(vq->affinity);
 	mutex_destroy(&vq->lock);
 }

@@ -20,16 +20,19 @@ static u64 segs_len(const struct vbs_seg *segs, u32 nr)
 	return len;
 }
 
-static u32 iter_nr_segs(struct vbs_iter iter)
+/* The limits that SEG_MAX and SIZE_MAX announce. */
+static bool iter_within_limits(struct vbs_iter iter)
 {
-	u32 nr = 0;
+	u32 nr = 0, len;
 	u64 iova;
 
 	while (iter.left) {
-		vbs_iter_advance(&iter, vbs_iter_peek(&iter, &iova));
-		nr++;
+		len = vbs_iter_peek(&iter, &iova);
+		if (len > VBS_SIZE_MAX || ++nr > VBS_SEG_MAX)
+			return false;
+		vbs_iter_advance(&iter, len);
 	}
-	return nr;
+	return true;
 }
 
 static int iter_read(struct vbs_iter *iter, struct vbs_mem *mem, void *buf,
@@ -76,7 +79,7 @@ static u8 decode_rw(struct vbs_req *req, const struct vbs_disk *disk)
 		return VIRTIO_BLK_S_IOERR;
 	if (!range_ok(disk, req->sector, len >> VBS_SECTOR_SHIFT))
 		return VIRTIO_BLK_S_IOERR;
-	if (iter_nr_segs(req->data) > VBS_SEG_MAX)
+	if (!iter_within_limits(req->data))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -168,6 +171,9 @@ u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 	};
 
 	req->status_iova = last->iova + last->len - 1;
+	/* For the trace, when there is no header to be read. */
+	req->type = 0;
+	req->sector = 0;
 	if (iter.left < sizeof(hdr) ||
 	    iter_read(&iter, mem, &hdr, sizeof(hdr)))
 		return VIRTIO_BLK_S_IOERR;

@@ -14,10 +14,14 @@
 
 #define VBS_SECTOR_SHIFT	9
 
-/* Limits of a disk, as the config space shows them. */
+/*
+ * Limits of a disk, as the config space shows them.  Together they bound how
+ * long one request keeps a queue busy, and so whoever wants to stop it.
+ */
 #define VBS_SEG_MAX		254
+#define VBS_SIZE_MAX		(4U << 20)	/* bytes in a data segment */
 #define VBS_MAX_RANGES		32		/* DISCARD, WRITE_ZEROES */
-#define VBS_MAX_RANGE_SECTORS	(1U << 22)	/* 2 GiB */
+#define VBS_MAX_RANGE_SECTORS	(1U << 17)	/* 64 MiB */
 
 /**
  * struct vbs_disk - what a request is checked against

@@ -23,7 +23,7 @@ struct vbs_mem;
 
 /**
  * vbs_mem_read - copy from the client's memory
- * @mem: address space, held for the batch
+ * @mem: address space
  * @iova: where to read, any alignment
  * @buf: where to put it
  * @len: bytes
@@ -77,8 +77,8 @@ enum vbs_ring_error {
  * @avail: driver area, in mapped client memory
  * @used: device area, in mapped client memory
  * @num: entries, a power of two
- * @event_idx: VIRTIO_F_EVENT_IDX was negotiated
- * @indirect: VIRTIO_F_INDIRECT_DESC was negotiated
+ * @event_idx: VIRTIO_RING_F_EVENT_IDX was negotiated
+ * @indirect: VIRTIO_RING_F_INDIRECT_DESC was negotiated
  * @signalled: an interrupt was asked for since the start, so used_event is
  *	comparable with @used_idx
  * @last_avail: next avail entry to take
