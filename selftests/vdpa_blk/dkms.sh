@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The package through dkms, for the running kernel, in folders of its own; and
+# what a kernel gets to hear that the package is not for.
+
+. "$(dirname "$0")/common.sh"
+
+KERNEL=$(uname -r)
+HEADERS=/lib/modules/$KERNEL/build
+
+need_dkms() {
+	# Compiling is native speed elsewhere; here it would take minutes.
+	! in_uml || skip "not in user-mode Linux"
+	need dkms make gcc
+	need_headers
+}
+
+need_headers() {
+	[ -e "$HEADERS/Makefile" ] || skip "no headers of $KERNEL"
+}
+
+# The tree as it is packed, without what was built in it.
+source_tree() {
+	mkdir "$TMP/src"
+	(cd "$TOP" && find Kbuild Makefile dkms.conf include drivers -type f \
+		\( -name '[KM]*' -o -name '*.[ch]' -o -name '*.conf' \) \
+		! -name '*.mod.c' -print0 |
+		xargs -0 cp --parents -t "$TMP/src")
+	NAME=$(sed -n 's/^PACKAGE_NAME="\(.*\)"/\1/p' "$TMP/src/dkms.conf")
+	VERSION=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$TMP/src/dkms.conf")
+}
+
+# Without the signature options dkms makes no key for this machine.
+kernel_config() {
+	grep -v -e CONFIG_MODULE_SIG -e "${1:-^$}" \
+		"$HEADERS/include/config/auto.conf" > "$TMP/config"
+}
+
+# in_dkms COMMAND [ARG...]: nothing of it in the folders of this machine
+in_dkms() {
+	dkms "$@" --dkmstree "$TMP/dkms" --sourcetree "$TMP/usrsrc" \
+		--installtree "$TMP/lib" --no-depmod
+}
+
+add() {
+	source_tree
+	rm -rf "${TMP:?}"/{dkms,usrsrc,lib}
+	mkdir -p "$TMP"/{dkms,usrsrc,lib}
+	in_dkms add "$TMP/src"
+	rm -r "$TMP/src"
+}
+
+builds_installs_and_is_removed() {
+	local ko
+	need_dkms
+	unload
+	add
+	kernel_config
+	in_dkms install -m "$NAME" -v "$VERSION" -k "$KERNEL" \
+		--config "$TMP/config" ||
+		{ cat "$TMP/dkms/$NAME/$VERSION/build/make.log"; fail "dkms: $?"; }
+	in_dkms status | grep -q "$NAME.*$VERSION.*$KERNEL.*installed" ||
+		fail "not installed: $(in_dkms status)"
+	ko=$(find "$TMP/lib" -name "$MOD.ko*")
+	[ -n "$ko" ] || fail "no module in the install tree"
+	expect "version" "$VERSION" "$(modinfo -F version "$ko")"
+
+	# It is a module that works.
+	MOD_FILE=$ko MOD_INSTALLED='' mod_insert
+	disk_add dkms0
+	disk_del dkms0
+	unload
+
+	in_dkms remove -m "$NAME" -v "$VERSION" --all
+	expect "modules left" "" "$(find "$TMP/lib" -name "$MOD.ko*")"
+	expect "status" "" "$(in_dkms status)"
+}
+
+# skipped ARG...: "dkms build" says no with the status for that, 77
+skipped() {
+	local rc=0
+	in_dkms build -m "$NAME" -v "$VERSION" "$@" > "$TMP/out" 2>&1 || rc=$?
+	grep BUILD_EXCLUSIVE "$TMP/out" || { cat "$TMP/out"; fail "no reason"; }
+	expect "status of dkms" 77 $rc
+}
+
+other_kernels_are_skipped() {
+	need_dkms
+	add
+	kernel_config
+	# The version decides first ...
+	skipped -k 6.1.0-1-amd64 --kernelsourcedir "$HEADERS" \
+		--config "$TMP/config"
+	skipped -k 6.11.9-amd64 --kernelsourcedir "$HEADERS" \
+		--config "$TMP/config"
+	# ... then the configuration.
+	kernel_config "^CONFIG_VDPA="
+	skipped -k "$KERNEL" --config "$TMP/config"
+}
+
+make_tells_what_it_needs() {
+	! in_uml || skip "not in user-mode Linux"
+	need make gcc
+	need_headers
+	source_tree
+	# As if the kernel had been configured without.
+	if make -C "$TMP/src" CONFIG_VDPA= modules > "$TMP/out" 2>&1; then
+		fail "built without CONFIG_VDPA"
+	fi
+	grep "vdpa-blk needs Linux 6.12 or newer with CONFIG_VDPA" "$TMP/out" ||
+		{ cat "$TMP/out"; fail "make does not say what is missing"; }
+	! grep -E '^ *CC ' "$TMP/out" || fail "it tried all the same"
+	# And without headers at all.
+	refused "no kernel headers in $TMP/none" \
+		make -C "$TMP/src" KDIR="$TMP/none"
+	rm -r "$TMP/src"
+}
+
+run_cases make_tells_what_it_needs other_kernels_are_skipped \
+	builds_installs_and_is_removed

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Getting a disk to test: modules, the vdpa tool, sysfs; and the kernel log.
+ * See vhost_vdpa.h.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "vhost_vdpa.h"
+
+#define VDPA_BUS	"/sys/bus/vdpa"
+#define MODULE		"vdpa_blk_sim"
+
+const char *vv_module_params __attribute__((weak)) = "";
+
+/* Set in the process that loaded the module: it removes it at exit. */
+static pid_t loaded_by;
+static char skip_reason[128];
+
+int vv_run(const char *fmt, ...)
+{
+	char cmd[512], line[600];
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd, sizeof(cmd), fmt, ap);
+	va_end(ap);
+	/* `vdpa dev del` waits for an open node: never for ever. */
+	snprintf(line, sizeof(line), "timeout 60 %s", cmd);
+	fflush(stdout);
+	ret = system(line);
+	return WIFEXITED(ret) ? WEXITSTATUS(ret) : 128;
+}
+
+const char *vv_mgmtdev(void)
+{
+	const char *env = getenv("VDPA_BLK_MGMTDEV");
+
+	return env ? env : MODULE;
+}
+
+static bool is_ours(void)
+{
+	return !strcmp(vv_mgmtdev(), MODULE);
+}
+
+static bool have_mgmtdev(void)
+{
+	return vv_run("vdpa mgmtdev show %s >/dev/null 2>&1",
+		      vv_mgmtdev()) == 0;
+}
+
+/* An installed module first, then the one built in this tree. */
+static int load(const char *params)
+{
+	char exe[PATH_MAX] = "", *slash;
+	ssize_t n;
+
+	if (vv_run("modprobe " MODULE " %s 2>/dev/null", params) == 0)
+		return 0;
+	vv_run("modprobe -a vdpa vhost_iotlb 2>/dev/null");
+	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	slash = n > 0 ? strrchr(exe, '/') : NULL;
+	if (!slash)
+		return -ENOENT;
+	*slash = '\0';
+	return vv_run("insmod %s/../../drivers/vdpa/blk_sim/" MODULE ".ko %s 2>/dev/null",
+		      exe, params) ? -ENOENT : 0;
+}
+
+static void need(bool have, const char *reason)
+{
+	if (!have && !skip_reason[0])
+		snprintf(skip_reason, sizeof(skip_reason), "%s", reason);
+}
+
+/*
+ * Once per program, not per test: the harness forks each test, and what is
+ * loaded here stays until the program ends.
+ */
+static void __attribute__((constructor)) prepare(void)
+{
+	need(geteuid() == 0, "needs root");
+	if (!skip_reason[0])
+		need(vv_run("sh -c 'command -v vdpa' >/dev/null") == 0,
+		     "needs the vdpa tool (iproute2)");
+	if (!skip_reason[0] && !have_mgmtdev()) {
+		if (!is_ours())
+			vv_run("modprobe vdpa_sim_blk 2>/dev/null");
+		else if (load(vv_module_params) == 0)
+			loaded_by = getpid();
+		need(have_mgmtdev(),
+		     "no such management device, and its module cannot be loaded");
+	}
+	if (!skip_reason[0]) {
+		if (access(VDPA_BUS "/drivers/vhost_vdpa", F_OK))
+			vv_run("modprobe vhost_vdpa 2>/dev/null");
+		need(!access(VDPA_BUS "/drivers/vhost_vdpa", F_OK),
+		     "needs vhost_vdpa (CONFIG_VHOST_VDPA)");
+	}
+}
+
+static void __attribute__((destructor)) cleanup(void)
+{
+	if (loaded_by == getpid())
+		vv_run("rmmod " MODULE);
+}
+
+const char *vv_unavailable(void)
+{
+	return skip_reason[0] ? skip_reason : NULL;
+}
+
+int vv_module_reload(const char *params)
+{
+	if (!loaded_by)
+		return -EBUSY;
+	if (vv_run("rmmod " MODULE))
+		return -EBUSY;
+	return load(params);
+}
+
+static int sysfs_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n < 0 ? -errno : 0;
+}
+
+static int find_node(struct vv_disk *disk)
+{
+	char path[128];
+	struct dirent *e;
+	int ret = -ENOENT;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), VDPA_BUS "/devices/%s", disk->name);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while (ret && (e = readdir(dir))) {
+		if (strncmp(e->d_name, "vhost-vdpa-", 11))
+			continue;
+		snprintf(disk->node, sizeof(disk->node), "/dev/%.50s",
+			 e->d_name);
+		ret = 0;
+	}
+	closedir(dir);
+	return ret;
+}
+
+/* A new device goes to whichever bus driver came first: make it vhost_vdpa. */
+int vv_disk_bind(struct vv_disk *disk)
+{
+	char path[128];
+	int tries;
+
+	snprintf(path, sizeof(path), VDPA_BUS "/devices/%s/driver_override",
+		 disk->name);
+	sysfs_write(path, "vhost_vdpa");
+	if (find_node(disk)) {
+		snprintf(path, sizeof(path), VDPA_BUS "/devices/%s/driver/unbind",
+			 disk->name);
+		sysfs_write(path, disk->name);
+		sysfs_write(VDPA_BUS "/drivers/vhost_vdpa/bind", disk->name);
+		if (find_node(disk))
+			return -ENODEV;
+	}
+	/* devtmpfs is quick, but not part of the add. */
+	for (tries = 0; access(disk->node, F_OK) && tries < 100; tries++)
+		vv_sleep_ms(20);
+	return access(disk->node, F_OK) ? -errno : 0;
+}
+
+int vv_disk_add(struct vv_disk *disk, __u64 features)
+{
+	static unsigned int serial;
+	char attr[64] = "";
+	int ret;
+
+	if (!disk->name[0])
+		snprintf(disk->name, sizeof(disk->name), "vvt%d-%u", getpid(),
+			 serial++);
+	if (features)
+		snprintf(attr, sizeof(attr), "device_features 0x%llx",
+			 (unsigned long long)features);
+	if (vv_run("vdpa dev add name %s mgmtdev %s %s", disk->name,
+		   vv_mgmtdev(), attr)) {
+		disk->name[0] = '\0';
+		return -EINVAL;
+	}
+	ret = vv_disk_bind(disk);
+	if (ret)
+		vv_disk_del(disk);
+	return ret;
+}
+
+bool vv_can_choose_features(void)
+{
+	return vv_run("vdpa dev help 2>&1 | grep -q device_features") == 0;
+}
+
+void vv_disk_del(struct vv_disk *disk)
+{
+	if (disk->name[0])
+		vv_run("vdpa dev del %s", disk->name);
+	disk->name[0] = '\0';
+}
+
+/* ---- the kernel log ---- */
+
+static const char * const bad_lines[] = {
+	"WARNING:", "BUG:", "Oops", "KASAN", "UBSAN", "KCSAN", "kernel BUG",
+	"general protection", "Call Trace", "possible circular locking",
+	"possible recursive locking", "inconsistent lock state",
+	"suspicious RCU usage", "sleeping function called", "blocked for more",
+	"refcount_t", "ODEBUG", "unreferenced object", "list_add corruption",
+	"list_del corruption", "use-after-free", "soft lockup", "rcu_sched",
+};
+
+static int klog_fd = -1;
+static char *klog;
+static size_t klog_len;
+
+void vv_klog_start(void)
+{
+	if (klog_fd < 0)
+		klog_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	lseek(klog_fd, 0, SEEK_END);
+	klog_len = 0;
+}
+
+/* One read() is one record; -EPIPE only says that records were lost. */
+static void klog_read(void)
+{
+	char rec[8192], *text;
+	ssize_t n;
+
+	for (;;) {
+		n = read(klog_fd, rec, sizeof(rec) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			break;
+		rec[n] = '\0';
+		text = strchr(rec, ';');
+		text = text ? text + 1 : rec;
+		text[strcspn(text, "\n")] = '\0';
+		n = strlen(text) + 1;
+		klog = realloc(klog, klog_len + n);
+		if (!klog)
+			abort();
+		memcpy(klog + klog_len, text, n);
+		klog_len += n;
+	}
+}
+
+static bool is_bad(const char *line)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++)
+		if (strstr(line, bad_lines[i]))
+			return true;
+	return false;
+}
+
+int vv_klog_bad(void)
+{
+	const char *line;
+	int bad = 0;
+
+	klog_read();
+	for (line = klog; line && line < klog + klog_len;
+	     line += strlen(line) + 1) {
+		/* From the first bad line on, the rest is its story. */
+		if (is_bad(line))
+			bad++;
+		if (bad && bad < 60)
+			printf("# kernel log: %s\n", line);
+	}
+	fflush(stdout);
+	return bad;
+}
+
+int vv_klog_count(const char *a, const char *b)
+{
+	const char *line;
+	int count = 0;
+
+	klog_read();
+	for (line = klog; line && line < klog + klog_len;
+	     line += strlen(line) + 1)
+		if (strstr(line, a) && (!b || strstr(line, b)))
+			count++;
+	return count;
+}

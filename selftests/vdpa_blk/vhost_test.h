@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What every vhost_*.c test starts and ends with: a disk of its own, an open
+ * node, and a look at the kernel log afterwards.
+ */
+#ifndef VHOST_TEST_H
+#define VHOST_TEST_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <kselftest_harness.h>
+
+#include "vhost_vdpa.h"
+
+/* Sanitizer kernels are slow; a hang is found by the client long before. */
+#define VV_TEST_TIMEOUT	120
+#define VV_TEST(name)	TEST_F_TIMEOUT(disk, name, VV_TEST_TIMEOUT)
+
+#define F(name)		VV_BIT(VIRTIO_BLK_F_##name)
+
+#define T_IN		VIRTIO_BLK_T_IN
+#define T_OUT		VIRTIO_BLK_T_OUT
+#define T_FLUSH		VIRTIO_BLK_T_FLUSH
+#define T_GET_ID	VIRTIO_BLK_T_GET_ID
+#define T_DISCARD	VIRTIO_BLK_T_DISCARD
+#define T_ZEROES	VIRTIO_BLK_T_WRITE_ZEROES
+
+#define S_OK		VIRTIO_BLK_S_OK
+#define S_IOERR		VIRTIO_BLK_S_IOERR
+#define S_UNSUPP	VIRTIO_BLK_S_UNSUPP
+
+#define W		VRING_DESC_F_WRITE
+
+FIXTURE(disk)
+{
+	struct vv_disk disk;
+	struct vv_dev dev;
+};
+
+FIXTURE_SETUP(disk)
+{
+	const char *why = vv_unavailable();
+
+	if (why)
+		SKIP(return, "%s", why);
+	vv_klog_start();
+	ASSERT_EQ(0, vv_disk_add(&self->disk, 0));
+	EXPECT_EQ(0, vv_open(&self->dev, self->disk.node))
+		vv_disk_del(&self->disk);
+}
+
+FIXTURE_TEARDOWN(disk)
+{
+	vv_close(&self->dev);
+	vv_disk_del(&self->disk);
+	EXPECT_EQ(0, vv_klog_bad());
+}
+
+/* For tests of what a device may or may not offer. */
+#define NEED(bits) \
+	do { \
+		if ((self->dev.offered & (bits)) != (bits)) \
+			SKIP(return, "the device does not offer 0x%llx", \
+			     (unsigned long long)(bits)); \
+	} while (0)
+
+/* The usual start: everything offered, one queue, a ring of 256. */
+#define START() \
+	ASSERT_EQ(0, vv_start(&self->dev, self->dev.offered, 1, 256))
+
+/* The same device, not touched by what came before, serves a good client. */
+#define STILL_SERVES() \
+	do { \
+		ASSERT_EQ(0, vv_reset(&self->dev)); \
+		ASSERT_EQ(0, vv_restart(&self->dev, self->dev.offered, 1, \
+					256)); \
+		ASSERT_EQ(0, vv_good_client(&self->dev.vq[0], 4711)); \
+	} while (0)
+
+/* A disk made anew, e.g. with other features. */
+static inline int vv_again(struct vv_disk *disk, struct vv_dev *dev,
+			   __u64 features)
+{
+	int ret;
+
+	vv_close(dev);
+	vv_disk_del(disk);
+	ret = vv_disk_add(disk, features);
+	return ret ? ret : vv_open(dev, disk->node);
+}
+
+#endif
