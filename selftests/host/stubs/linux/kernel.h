@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef STUB_LINUX_KERNEL_H
+#define STUB_LINUX_KERNEL_H
+
+#define min_t(type, a, b) \
+({ \
+	type __min_a = (a); \
+	type __min_b = (b); \
+	__min_a < __min_b ? __min_a : __min_b; \
+})
+
+#endif
