@@ -235,6 +235,36 @@ TEST_F(ring, loops)
 	}
 }
 
+/* A descriptor that is the last one from the moment it was read so often. */
+static u32 reads_left;
+
+static void end_chain(enum host_access what, const void *addr, size_t len)
+{
+	(void)what;
+	(void)len;
+	if (addr == &t.g.desc[0].flags && !--reads_left)
+		t.g.desc[0].flags = 0;
+}
+
+/* A loop counts as one, though the driver opens it when it is too late. */
+TEST_F(ring, opened_loops)
+{
+	u32 num, late;
+
+	for (num = 2; num <= 1024; num *= 2) {
+		for (late = 0; late <= 1; late++) {
+			new_ring(num, 0);
+			guest_desc(&t.g.desc[0], 0, 1, NEXT, 0);
+			guest_offer(&t.g, 0);
+			reads_left = num - 1 + late;
+			host_hook = end_chain;
+			ASSERT_EQ(late ? -VBS_RING_LOOP : 1, pop())
+				TH_LOG("num %u", num);
+			host_hook = NULL;
+		}
+	}
+}
+
 /*
  * Tables of all lengths; each descriptor is read once, 16 of them at a time,
  * and nothing behind the table is touched, which ends where the memory does.

@@ -114,6 +114,22 @@ need_mem() {
 		skip "needs $1 MiB of free memory"
 }
 
+# Starting a process takes a tenth of a second where both user-mode Linux and
+# KASAN are at work. SLOW tests do the same things, only fewer times.
+SLOW=
+if in_uml && zgrep -q '^CONFIG_KASAN=y' /proc/config.gz 2> /dev/null; then
+	SLOW=yes
+fi
+
+# often N SLOW-N: how often to do something
+often() {
+	if [ -n "$SLOW" ]; then
+		echo "$2"
+	else
+		echo "$1"
+	fi
+}
+
 # ---- the kernel log -------------------------------------------------------
 
 # What no test may cause. Sanitizers, lockdep, allocator and hung task

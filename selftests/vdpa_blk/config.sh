@@ -64,14 +64,15 @@ one_hardware_queue_for_each() {
 discard_and_write_zeroes_limits() {
 	a_disk cfg0
 	attr queue/discard_granularity 4096
-	# 0x400000 sectors
-	attr queue/discard_max_bytes 2147483648
-	attr queue/write_zeroes_max_bytes 2147483648
+	# 64 MiB: what one request may ask for
+	attr queue/discard_max_bytes 67108864
+	attr queue/write_zeroes_max_bytes 67108864
 }
 
 segment_limits() {
 	a_disk cfg0
 	attr queue/max_segments 254
+	attr queue/max_segment_size 4194304
 }
 
 cache_type_switches() {

@@ -5,9 +5,9 @@
 
 . "$(dirname "$0")/common.sh"
 
-MIB=32
+MIB=$(often 32 16)
 # What the rest of the system may move meanwhile.
-SLACK=8
+SLACK=6
 
 # Free memory, with the pages each CPU keeps at hand (MemFree is without them,
 # and they are many after a disk was freed).
@@ -75,7 +75,7 @@ reading_takes_no_memory() {
 	disk_add dis0
 	DEV=$(disk_blk dis0)
 	before=$(free_mib)
-	dd if="$DEV" of=/dev/null bs=1M count=$MIB iflag=direct status=none
+	dd if="$DEV" of=/dev/null bs=1M count="$MIB" iflag=direct status=none
 	got=$(took "$before")
 	empty "$got" || fail "reading $MIB MiB took $got MiB"
 }

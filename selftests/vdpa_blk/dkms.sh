@@ -46,7 +46,7 @@ in_dkms() {
 add() {
 	source_tree
 	rm -rf "${TMP:?}"/{dkms,usrsrc,lib}
-	mkdir -p "$TMP"/{dkms,usrsrc,lib}
+	mkdir -p "$TMP"/{dkms,usrsrc} "$TMP/lib/$KERNEL"
 	in_dkms add "$TMP/src"
 	rm -r "$TMP/src"
 }
@@ -57,9 +57,12 @@ builds_installs_and_is_removed() {
 	unload
 	add
 	kernel_config
-	in_dkms install -m "$NAME" -v "$VERSION" -k "$KERNEL" \
-		--config "$TMP/config" ||
-		{ cat "$TMP/dkms/$NAME/$VERSION/build/make.log"; fail "dkms: $?"; }
+	# Told where the headers are, or dkms looks below the install tree.
+	if ! in_dkms install -m "$NAME" -v "$VERSION" -k "$KERNEL" \
+		--kernelsourcedir "$HEADERS" --config "$TMP/config"; then
+		tail -n 20 "$TMP/dkms/$NAME/$VERSION/build/make.log" || :
+		fail "dkms install failed"
+	fi
 	in_dkms status | grep -q "$NAME.*$VERSION.*$KERNEL.*installed" ||
 		fail "not installed: $(in_dkms status)"
 	ko=$(find "$TMP/lib" -name "$MOD.ko*")
@@ -85,18 +88,28 @@ skipped() {
 	expect "status of dkms" 77 $rc
 }
 
+# dkms matches the release of a kernel as bash does.
+kernels_are_told_by_their_release() {
+	local BUILD_EXCLUSIVE_KERNEL='' k
+	eval "$(grep '^BUILD_EXCLUSIVE_KERNEL=' "$TOP/dkms.conf")"
+	for k in 5.10.0-30-amd64 6.1.0-18-amd64 6.2.1 6.9.12 6.11.9-amd64; do
+		! [[ $k =~ $BUILD_EXCLUSIVE_KERNEL ]] || fail "$k is let in"
+	done
+	for k in 6.12.0 6.12.95+deb12-amd64 6.16.3 7.0.1 7.3.4+deb13-amd64 10.1.0; do
+		[[ $k =~ $BUILD_EXCLUSIVE_KERNEL ]] || fail "$k is kept out"
+	done
+}
+
 other_kernels_are_skipped() {
 	need_dkms
 	add
 	kernel_config
-	# The version decides first ...
-	skipped -k 6.1.0-1-amd64 --kernelsourcedir "$HEADERS" \
+	skipped -k 6.1.0-18-amd64 --kernelsourcedir "$HEADERS" \
 		--config "$TMP/config"
-	skipped -k 6.11.9-amd64 --kernelsourcedir "$HEADERS" \
-		--config "$TMP/config"
-	# ... then the configuration.
+	# As if the kernel had been configured without.
 	kernel_config "^CONFIG_VDPA="
-	skipped -k "$KERNEL" --config "$TMP/config"
+	skipped -k "$KERNEL" --kernelsourcedir "$HEADERS" \
+		--config "$TMP/config"
 }
 
 make_tells_what_it_needs() {
@@ -117,5 +130,5 @@ make_tells_what_it_needs() {
 	rm -r "$TMP/src"
 }
 
-run_cases make_tells_what_it_needs other_kernels_are_skipped \
-	builds_installs_and_is_removed
+run_cases make_tells_what_it_needs kernels_are_told_by_their_release \
+	other_kernels_are_skipped builds_installs_and_is_removed

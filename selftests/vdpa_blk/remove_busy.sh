@@ -5,7 +5,8 @@
 
 . "$(dirname "$0")/common.sh"
 
-ROUNDS=${ROUNDS:-20}
+# Nine rounds are each action at each stage.
+ROUNDS=${ROUNDS:-$(often 20 9)}
 
 # load_on DEV: I/O until the disk is gone
 load_on() {

@@ -7,6 +7,7 @@
 #include "vhost_test.h"
 
 const char *vv_module_params = "num_queues=8";
+bool vv_share_disk = true;
 
 #define NUM	256
 
@@ -328,11 +329,11 @@ VV_TEST(indirect_table_is_not_mapped)
 	}
 	/* half of it */
 	BEGIN();
-	put_desc(&q->desc[0], self->dev.iova + VV_MEM_SIZE - 16, 48,
+	put_desc(&q->desc[0], self->dev.iova + vv_mem_size - 16, 48,
 		 VRING_DESC_F_INDIRECT, 0);
-	good_chain(q, (void *)(self->dev.mem + VV_MEM_SIZE - 16 - 48));
-	*(struct vring_desc *)(self->dev.mem + VV_MEM_SIZE - 16) =
-		*(struct vring_desc *)(self->dev.mem + VV_MEM_SIZE - 64);
+	good_chain(q, (void *)(self->dev.mem + vv_mem_size - 16 - 48));
+	*(struct vring_desc *)(self->dev.mem + vv_mem_size - 16) =
+		*(struct vring_desc *)(self->dev.mem + vv_mem_size - 64);
 	show(q, 0);
 	IS_BROKEN("half");
 }
@@ -402,7 +403,7 @@ VV_TEST(ring_part_not_mapped_or_not_permitted)
 	struct vv_queue *q = &dev->vq[0];
 	size_t d = (char *)q->avail - (char *)q->desc;
 	size_t a = (char *)q->used - (char *)q->avail;
-	size_t rest = VV_MEM_SIZE - d - a;
+	size_t rest = vv_mem_size - d - a;
 	static const struct {
 		__u8 desc, avail, used;
 	} perm[] = {
@@ -448,7 +449,7 @@ VV_TEST(config_interrupt_installed_later_still_tells)
 VV_TEST(ring_that_runs_out_of_its_map_or_wraps)
 {
 	struct vv_dev *dev = &self->dev;
-	__u64 end = dev->iova + VV_MEM_SIZE;
+	__u64 end = dev->iova + vv_mem_size;
 	struct vv_queue *q = &dev->vq[0];
 
 	ASSERT_EQ(0, prepare_at(dev, end - 16, q->avail_iova, q->used_iova));

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,27 +21,55 @@
 
 #define VDPA_BUS	"/sys/bus/vdpa"
 #define MODULE		"vdpa_blk_sim"
+#define RUN_TIMEOUT_MS	60000
+#define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 
-const char *vv_module_params __attribute__((weak)) = "";
+const char * __weak vv_module_params = "";
+bool __weak vv_share_disk;
+struct vv_disk vv_shared_disk;
 
-/* Set in the process that loaded the module: it removes it at exit. */
-static pid_t loaded_by;
+/* Where the output goes of programs that are only asked, or may fail. */
+static posix_spawn_file_actions_t to_null;
+static bool quiet;
+
+/* Tests are forked from it; it removes what it loaded and made. */
+static pid_t main_pid;
+static bool loaded;
 static char skip_reason[128];
 
+/*
+ * Without a shell: starting programs is most of what a test costs in a
+ * sanitizer kernel. `vdpa dev del` waits for an open node, so it has an end.
+ */
 int vv_run(const char *fmt, ...)
 {
-	char cmd[512], line[600];
+	long long end = vv_now_ms() + RUN_TIMEOUT_MS;
+	char cmd[512], *argv[16], *save;
+	unsigned int n = 0;
+	int status, ret;
 	va_list ap;
-	int ret;
+	pid_t pid;
 
 	va_start(ap, fmt);
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	/* `vdpa dev del` waits for an open node: never for ever. */
-	snprintf(line, sizeof(line), "timeout 60 %s", cmd);
+	argv[0] = strtok_r(cmd, " ", &save);
+	while (argv[n] && n < ARRAY_LEN(argv) - 1)
+		argv[++n] = strtok_r(NULL, " ", &save);
+	argv[n] = NULL;
 	fflush(stdout);
-	ret = system(line);
-	return WIFEXITED(ret) ? WEXITSTATUS(ret) : 128;
+	ret = posix_spawnp(&pid, argv[0], quiet ? &to_null : NULL, NULL, argv,
+			   environ);
+	if (ret)
+		return -ret;
+	while ((ret = waitpid(pid, &status, WNOHANG)) == 0) {
+		if (vv_now_ms() > end) {
+			kill(pid, SIGKILL);
+			return -ETIMEDOUT;
+		}
+		vv_sleep_ms(1);
+	}
+	return ret == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
 
 const char *vv_mgmtdev(void)
@@ -56,8 +86,7 @@ static bool is_ours(void)
 
 static bool have_mgmtdev(void)
 {
-	return vv_run("vdpa mgmtdev show %s >/dev/null 2>&1",
-		      vv_mgmtdev()) == 0;
+	return vv_run("vdpa mgmtdev show %s", vv_mgmtdev()) == 0;
 }
 
 /* An installed module first, then the one built in this tree. */
@@ -66,15 +95,15 @@ static int load(const char *params)
 	char exe[PATH_MAX] = "", *slash;
 	ssize_t n;
 
-	if (vv_run("modprobe " MODULE " %s 2>/dev/null", params) == 0)
+	if (vv_run("modprobe " MODULE " %s", params) == 0)
 		return 0;
-	vv_run("modprobe -a vdpa vhost_iotlb 2>/dev/null");
+	vv_run("modprobe -a vdpa vhost_iotlb");
 	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	slash = n > 0 ? strrchr(exe, '/') : NULL;
 	if (!slash)
 		return -ENOENT;
 	*slash = '\0';
-	return vv_run("insmod %s/../../drivers/vdpa/blk_sim/" MODULE ".ko %s 2>/dev/null",
+	return vv_run("insmod %s/../../drivers/vdpa/blk_sim/" MODULE ".ko %s",
 		      exe, params) ? -ENOENT : 0;
 }
 
@@ -84,50 +113,57 @@ static void need(bool have, const char *reason)
 		snprintf(skip_reason, sizeof(skip_reason), "%s", reason);
 }
 
-/*
- * Once per program, not per test: the harness forks each test, and what is
- * loaded here stays until the program ends.
- */
-static void __attribute__((constructor)) prepare(void)
+static void find_modules(void)
 {
 	need(geteuid() == 0, "needs root");
-	if (!skip_reason[0])
-		need(vv_run("sh -c 'command -v vdpa' >/dev/null") == 0,
-		     "needs the vdpa tool (iproute2)");
+	if (skip_reason[0])
+		return;
+	need(vv_run("vdpa -V") == 0, "needs the vdpa tool (iproute2)");
 	if (!skip_reason[0] && !have_mgmtdev()) {
 		if (!is_ours())
-			vv_run("modprobe vdpa_sim_blk 2>/dev/null");
+			vv_run("modprobe vdpa_sim_blk");
 		else if (load(vv_module_params) == 0)
-			loaded_by = getpid();
+			loaded = true;
 		need(have_mgmtdev(),
 		     "no such management device, and its module cannot be loaded");
 	}
 	if (!skip_reason[0]) {
 		if (access(VDPA_BUS "/drivers/vhost_vdpa", F_OK))
-			vv_run("modprobe vhost_vdpa 2>/dev/null");
+			vv_run("modprobe vhost_vdpa");
 		need(!access(VDPA_BUS "/drivers/vhost_vdpa", F_OK),
 		     "needs vhost_vdpa (CONFIG_VHOST_VDPA)");
 	}
 }
 
+/*
+ * Once per program, not per test: the harness forks each test, and what is
+ * made here stays until the program ends.
+ */
+static void __attribute__((constructor)) prepare(void)
+{
+	posix_spawn_file_actions_init(&to_null);
+	posix_spawn_file_actions_addopen(&to_null, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&to_null, 2, "/dev/null", O_WRONLY, 0);
+	main_pid = getpid();
+	quiet = true;
+	find_modules();
+	quiet = false;
+	if (vv_share_disk && !skip_reason[0])
+		need(!vv_disk_add(&vv_shared_disk, 0), "no disk can be made");
+}
+
 static void __attribute__((destructor)) cleanup(void)
 {
-	if (loaded_by == getpid())
+	if (main_pid != getpid())
+		return;
+	vv_disk_del(&vv_shared_disk);
+	if (loaded)
 		vv_run("rmmod " MODULE);
 }
 
 const char *vv_unavailable(void)
 {
 	return skip_reason[0] ? skip_reason : NULL;
-}
-
-int vv_module_reload(const char *params)
-{
-	if (!loaded_by)
-		return -EBUSY;
-	if (vv_run("rmmod " MODULE))
-		return -EBUSY;
-	return load(params);
 }
 
 static int sysfs_write(const char *path, const char *text)
@@ -212,7 +248,7 @@ int vv_disk_add(struct vv_disk *disk, __u64 features)
 
 bool vv_can_choose_features(void)
 {
-	return vv_run("vdpa dev help 2>&1 | grep -q device_features") == 0;
+	return system("vdpa dev help 2>&1 | grep -q device_features") == 0;
 }
 
 void vv_disk_del(struct vv_disk *disk)
@@ -274,7 +310,7 @@ static bool is_bad(const char *line)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++)
+	for (i = 0; i < ARRAY_LEN(bad_lines); i++)
 		if (strstr(line, bad_lines[i]))
 			return true;
 	return false;

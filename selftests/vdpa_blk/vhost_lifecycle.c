@@ -7,6 +7,7 @@
 #include "vhost_test.h"
 
 const char *vv_module_params = "num_queues=8";
+bool vv_share_disk = true;
 
 /* Fill the ring and leave it there: whatever comes next meets it in flight. */
 static int flood(struct vv_queue *q, char *buf)
@@ -132,7 +133,7 @@ VV_TEST(close_under_load)
 	ASSERT_EQ(0, vv_good_client(&self->dev.vq[0], 1));
 }
 
-static void __attribute__((noreturn)) load_for_ever(const char *node)
+static void __noreturn load_for_ever(const char *node)
 {
 	unsigned int i, n;
 	struct vv_dev dev;

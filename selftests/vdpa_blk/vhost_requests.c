@@ -259,6 +259,9 @@ VV_TEST(segment_longer_than_size_max_is_refused)
 	__u32 used;
 	char *buf;
 
+	vv_close(dev);
+	vv_mem_size = 2 << 20;
+	ASSERT_EQ(0, vv_open(dev, self->disk.node));
 	ASSERT_EQ(0, vv_set_owner(dev));
 	ASSERT_EQ(0, vv_map(dev, dev->mem, dev->brk, VHOST_ACCESS_RW));
 	buf = vv_alloc(dev, 1 << 20);

@@ -5,6 +5,7 @@
 #include "vhost_test.h"
 
 const char *vv_module_params = "num_queues=8";
+size_t vv_mem_size = 5 << 18;
 
 FIXTURE_VARIANT(disk)
 {
@@ -120,9 +121,14 @@ static int load_run(struct load *l)
 	return 0;
 }
 
-VV_TEST(index_wraps_three_times_on_a_ring_of_8)
+/* Three times, unless the machine is a slow one and its user says so. */
+VV_TEST(index_wraps_on_a_ring_of_8)
 {
-	struct load l = { .run = 1024, .total = 200000 };
+	const char *env = getenv("VDPA_BLK_REQUESTS");
+	struct load l = {
+		.run = 1024,
+		.total = env ? atoi(env) : 200000,
+	};
 
 	NEED(variant->event_idx ? VV_F_EVENT_IDX : 0);
 	ASSERT_EQ(0, vv_start(&self->dev, FEATURES(), 1, 8));
@@ -132,7 +138,7 @@ VV_TEST(index_wraps_three_times_on_a_ring_of_8)
 	l.buf = vv_alloc(&self->dev, 8 * VV_SECTOR);
 	EXPECT_EQ(0, load_run(&l))
 		TH_LOG("after %u of %u", l.done, l.total);
-	EXPECT_EQ(200000 % 65536, vv_used_idx(l.q));
+	EXPECT_EQ(l.total % 65536, vv_used_idx(l.q));
 	TH_LOG("%lu kicks, %lu interrupts", l.q->kicks, l.q->irqs);
 }
 

@@ -9,6 +9,7 @@
 #include "vhost_test.h"
 
 const char *vv_module_params = "num_queues=8";
+bool vv_share_disk = true;
 
 #define S_FEATURES	(VV_S_ACK | VV_S_DRIVER | VV_S_FEATURES_OK)
 
@@ -20,17 +21,17 @@ const char *vv_module_params = "num_queues=8";
 /* Like a guest's memory: several ranges, read-only ones between them. */
 static int map_in_batch(struct vv_dev *dev)
 {
-	size_t half = VV_MEM_SIZE / 2, hole = 16 * VV_PAGE;
+	size_t low = vv_mem_size / 4 * 3, hole = 16 * VV_PAGE;
 	int ret;
 
 	ret = vv_iotlb(dev, VHOST_IOTLB_BATCH_BEGIN, 0, 0, NULL, 0);
 	if (!ret)
-		ret = vv_map(dev, dev->mem, half, VHOST_ACCESS_RW);
+		ret = vv_map(dev, dev->mem, low, VHOST_ACCESS_RW);
 	if (!ret)
-		ret = vv_map(dev, dev->mem + half, hole, VHOST_ACCESS_RO);
+		ret = vv_map(dev, dev->mem + low, hole, VHOST_ACCESS_RO);
 	if (!ret)
-		ret = vv_map(dev, dev->mem + half + hole, half - hole,
-			     VHOST_ACCESS_RW);
+		ret = vv_map(dev, dev->mem + low + hole,
+			     vv_mem_size - low - hole, VHOST_ACCESS_RW);
 	if (!ret)
 		ret = vv_iotlb(dev, VHOST_IOTLB_BATCH_END, 0, 0, NULL, 0);
 	return ret;

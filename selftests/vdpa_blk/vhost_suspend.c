@@ -10,6 +10,7 @@
 #include "vhost_test.h"
 
 const char *vv_module_params = "num_queues=8";
+size_t vv_mem_size = 5 << 18;
 
 #define NUM	256
 #define WRITES	4096
@@ -321,7 +322,7 @@ VV_TEST(ring_moved_while_suspended)
 {
 	struct vv_dev *dev = &self->dev;
 	struct vv_queue *q = &dev->vq[0];
-	struct vv_queue *spare = &dev->vq[VV_MAX_QUEUES - 1];
+	struct vv_queue *spare = &dev->vq[1];
 
 	START();
 	ASSERT_EQ(0, vv_good_client(q, 1));

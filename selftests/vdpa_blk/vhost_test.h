@@ -35,6 +35,13 @@
 
 #define W		VRING_DESC_F_WRITE
 
+static inline void vv_test_end(struct vv_disk *disk, struct vv_dev *dev)
+{
+	vv_close(dev);
+	if (!vv_share_disk)
+		vv_disk_del(disk);
+}
+
 FIXTURE(disk)
 {
 	struct vv_disk disk;
@@ -48,15 +55,17 @@ FIXTURE_SETUP(disk)
 	if (why)
 		SKIP(return, "%s", why);
 	vv_klog_start();
-	ASSERT_EQ(0, vv_disk_add(&self->disk, 0));
-	EXPECT_EQ(0, vv_open(&self->dev, self->disk.node))
-		vv_disk_del(&self->disk);
+	if (vv_share_disk)
+		self->disk = vv_shared_disk;
+	else
+		ASSERT_EQ(0, vv_disk_add(&self->disk, 0));
+	ASSERT_EQ(0, vv_open(&self->dev, self->disk.node))
+		vv_test_end(&self->disk, &self->dev);
 }
 
 FIXTURE_TEARDOWN(disk)
 {
-	vv_close(&self->dev);
-	vv_disk_del(&self->disk);
+	vv_test_end(&self->disk, &self->dev);
 	EXPECT_EQ(0, vv_klog_bad());
 }
 

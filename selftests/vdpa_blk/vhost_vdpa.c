@@ -17,15 +17,17 @@
 #include "vhost_vdpa.h"
 
 /*
- * The arena. A desc table needs four pages, a used ring three; one queue's
- * rings sit in eight so that each part has pages of its own.
+ * The arena: how much the parts of a ring need, in pages of their own, for
+ * the big queues and the small ones.
  */
-#define RING_STRIDE	(8 * VV_PAGE)
-#define AVAIL_OFFSET	(4 * VV_PAGE)
-#define USED_OFFSET	(5 * VV_PAGE)
-#define SLOT_STRIDE	(VV_MAX_NUM * sizeof(struct vv_slot))
-#define SLOT_OFFSET	(VV_MAX_QUEUES * RING_STRIDE)
-#define DATA_OFFSET	(SLOT_OFFSET + VV_MAX_QUEUES * SLOT_STRIDE)
+#define PAGES(bytes)		(((bytes) + VV_PAGE - 1) / VV_PAGE * VV_PAGE)
+#define DESC_SIZE(num)		PAGES((num) * sizeof(struct vring_desc))
+#define AVAIL_SIZE(num)		PAGES(((num) + 3) * sizeof(__u16))
+#define USED_SIZE(num)		PAGES((num) * sizeof(struct vring_used_elem) + \
+				      3 * sizeof(__u16))
+#define SLOTS_SIZE(num)		((num) * sizeof(struct vv_slot))
+
+size_t __weak vv_mem_size = 1 << 20;
 
 /* Generous, because a sanitizer kernel is slow and a lost request is not. */
 #define DEFAULT_TIMEOUT_MS	20000
@@ -68,22 +70,38 @@ int vv_ioctl(struct vv_dev *dev, unsigned long cmd, void *arg)
 	return ioctl(dev->fd, cmd, arg) < 0 ? -errno : 0;
 }
 
-static void queue_layout(struct vv_dev *dev, unsigned int i)
+static char *queue_layout(struct vv_dev *dev, unsigned int i, char *pos)
 {
+	unsigned int num = i < VV_BIG_QUEUES ? VV_MAX_NUM : VV_SMALL_NUM;
 	struct vv_queue *q = &dev->vq[i];
-	char *ring = dev->mem + i * RING_STRIDE;
 
 	q->dev = dev;
 	q->index = i;
-	q->desc = (void *)ring;
-	q->avail = (void *)(ring + AVAIL_OFFSET);
-	q->used = (void *)(ring + USED_OFFSET);
-	q->slot = (void *)(dev->mem + SLOT_OFFSET + i * SLOT_STRIDE);
+	q->desc = (void *)pos;
+	q->avail = (void *)(pos + DESC_SIZE(num));
+	q->used = (void *)((char *)q->avail + AVAIL_SIZE(num));
+	q->ring_size = DESC_SIZE(num) + AVAIL_SIZE(num) + USED_SIZE(num);
 	q->desc_iova = vv_iova(dev, q->desc);
 	q->avail_iova = vv_iova(dev, q->avail);
 	q->used_iova = vv_iova(dev, q->used);
 	q->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	q->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return pos + q->ring_size;
+}
+
+static void arena_layout(struct vv_dev *dev)
+{
+	char *pos = dev->mem;
+	unsigned int i;
+
+	for (i = 0; i < VV_MAX_QUEUES; i++)
+		pos = queue_layout(dev, i, pos);
+	for (i = 0; i < VV_MAX_QUEUES; i++) {
+		dev->vq[i].slot = (void *)pos;
+		pos += SLOTS_SIZE(i < VV_BIG_QUEUES ? VV_MAX_NUM :
+						      VV_SMALL_NUM);
+	}
+	dev->brk = pos - dev->mem;
 }
 
 /*
@@ -97,11 +115,11 @@ static int arena_make(struct vv_dev *dev)
 
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, VV_MEM_SIZE)) {
+	if (ftruncate(fd, vv_mem_size)) {
 		ret = -errno;
 		goto out;
 	}
-	dev->mem = mmap(NULL, VV_MEM_SIZE, PROT_READ | PROT_WRITE,
+	dev->mem = mmap(NULL, vv_mem_size, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (dev->mem == MAP_FAILED) {
 		ret = -errno;
@@ -116,7 +134,6 @@ int vv_open(struct vv_dev *dev, const char *node)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	const char *env = getenv("VDPA_BLK_TIMEOUT_MS");
-	unsigned int i;
 	int ret;
 
 	memset(dev, 0, sizeof(*dev));
@@ -125,7 +142,6 @@ int vv_open(struct vv_dev *dev, const char *node)
 	dev->timeout_ms = env ? atoi(env) : DEFAULT_TIMEOUT_MS;
 	dev->msg_version = 2;
 	dev->iova = VV_IOVA;
-	dev->brk = DATA_OFFSET;
 	dev->fd = open(node, O_RDWR | O_CLOEXEC);
 	if (dev->fd < 0)
 		return -errno;
@@ -137,8 +153,7 @@ int vv_open(struct vv_dev *dev, const char *node)
 		dev->fd = -1;
 		return ret;
 	}
-	for (i = 0; i < VV_MAX_QUEUES; i++)
-		queue_layout(dev, i);
+	arena_layout(dev);
 	return vv_ioctl(dev, VHOST_GET_FEATURES, &dev->offered);
 }
 
@@ -154,7 +169,7 @@ void vv_close(struct vv_dev *dev)
 		close(dev->vq[i].call_fd);
 	}
 	close(dev->config_fd);
-	munmap(dev->mem, VV_MEM_SIZE);
+	munmap(dev->mem, vv_mem_size);
 	dev->mem = NULL;
 	dev->fd = -1;
 }
@@ -320,12 +335,12 @@ int vv_unmap(struct vv_dev *dev, const void *addr, size_t size)
 
 int vv_map_all(struct vv_dev *dev)
 {
-	return vv_map(dev, dev->mem, VV_MEM_SIZE, VHOST_ACCESS_RW);
+	return vv_map(dev, dev->mem, vv_mem_size, VHOST_ACCESS_RW);
 }
 
 int vv_unmap_all(struct vv_dev *dev)
 {
-	return vv_unmap(dev, dev->mem, VV_MEM_SIZE);
+	return vv_unmap(dev, dev->mem, vv_mem_size);
 }
 
 /* ---- memory of the arena ---- */
@@ -335,7 +350,7 @@ void *vv_alloc(struct vv_dev *dev, size_t size)
 	void *ptr = dev->mem + dev->brk;
 
 	size = (size + VV_PAGE - 1) & ~(VV_PAGE - 1);
-	if (dev->brk + size > VV_MEM_SIZE) {
+	if (dev->brk + size > vv_mem_size) {
 		printf("# the arena is too small for %zu bytes\n", size);
 		abort();
 	}
@@ -387,7 +402,7 @@ void vv_ring_init(struct vv_queue *q, __u16 num, __u16 base)
 {
 	unsigned int i;
 
-	memset(q->desc, 0, RING_STRIDE);
+	memset(q->desc, 0, q->ring_size);
 	q->num = num;
 	q->avail->idx = base;
 	q->used->idx = base;
@@ -768,7 +783,7 @@ static int finish(struct vv_queue *q, int head, const __u8 *status,
 	ret = vv_get(q, used);
 	if (ret != head)
 		return ret < 0 ? ret : -EPROTO;
-	return *(volatile const __u8 *)status;
+	return __atomic_load_n(status, __ATOMIC_RELAXED);
 }
 
 int vv_finish(struct vv_queue *q, int head, const __u8 *status, __u32 *used)

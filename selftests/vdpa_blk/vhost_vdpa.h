@@ -12,7 +12,9 @@
  *	rings of queue 0..7 | request slots of queue 0..7 | data
  *
  * The parts of a ring start on pages of their own, so a test can map, unmap
- * or write-protect each of them.
+ * or write-protect each of them. Each page costs an IOTLB entry, and these are
+ * slow in a sanitizer kernel: only queues 0 and 1 have room for VV_MAX_NUM
+ * descriptors, the others for VV_SMALL_NUM, and there is no spare memory.
  */
 #ifndef VHOST_VDPA_CLIENT_H
 #define VHOST_VDPA_CLIENT_H
@@ -50,6 +52,16 @@
 #define VHOST_BACKEND_F_IOTLB_PERSIST		0x8
 #endif
 
+#ifndef __weak
+#define __weak		__attribute__((__weak__))
+#endif
+#ifndef __noreturn
+#define __noreturn	__attribute__((__noreturn__))
+#endif
+#ifndef __printf
+#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
+#endif
+
 #define VV_BIT(n)		(1ULL << (n))
 
 #define VV_S_ACK		VIRTIO_CONFIG_S_ACKNOWLEDGE
@@ -68,7 +80,8 @@
 #define VV_PAGE			4096UL
 #define VV_MAX_QUEUES		8
 #define VV_MAX_NUM		1024
-#define VV_MEM_SIZE		(4UL << 20)
+#define VV_BIG_QUEUES		2
+#define VV_SMALL_NUM		256
 #define VV_IOVA			0x100000ULL
 #define VV_SECTOR		512
 
@@ -93,6 +106,7 @@ struct vv_queue {
 	struct vv_dev *dev;
 	unsigned int index;
 	__u16 num;
+	size_t ring_size;		/* of its part of the arena */
 
 	/* the ring as the test sees it: write anything */
 	struct vring_desc *desc;
@@ -141,20 +155,26 @@ struct vv_disk {
 	char node[64];			/* /dev/vhost-vdpa-N */
 };
 
-/* Programs may name the parameters their module wants. */
+/*
+ * Programs may define these: parameters for their module, the size of the
+ * arena, and whether one disk will do for all of their tests.
+ */
 extern const char *vv_module_params;
+extern size_t vv_mem_size;
+extern bool vv_share_disk;
+
+extern struct vv_disk vv_shared_disk;
 
 const char *vv_mgmtdev(void);
 /* NULL when tests can run here, or one sentence why not. */
 const char *vv_unavailable(void);
-/* Reload the module; -EBUSY unless this program loaded it. */
-int vv_module_reload(const char *params);
 /* features 0: the default ones. */
 int vv_disk_add(struct vv_disk *disk, __u64 features);
 bool vv_can_choose_features(void);	/* does the vdpa tool know how? */
 int vv_disk_bind(struct vv_disk *disk);
 void vv_disk_del(struct vv_disk *disk);
-int __attribute__((format(printf, 1, 2))) vv_run(const char *fmt, ...);
+/* Words only, no shell; -ETIMEDOUT after a minute, else the exit status. */
+int __printf(1, 2) vv_run(const char *fmt, ...);
 
 /* ---- the kernel log ---- */
 

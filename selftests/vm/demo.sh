@@ -43,9 +43,27 @@ die() {
 	exit 1
 }
 
+# show COMMAND-LINE: a long one over several lines, broken before options
+show() {
+	printf '%s\n' "$1" | awk '{
+		gsub(/ -/, "\001-")
+		n = split($0, part, "\001")
+		line = "   # " part[1]
+		for (i = 2; i <= n; i++) {
+			if (length(line) + length(part[i]) > 94) {
+				print line " \\"
+				line = "       " part[i]
+			} else {
+				line = line " " part[i]
+			}
+		}
+		print line
+	}'
+}
+
 # run COMMAND-LINE: shows it, runs it, keeps its output in $TMP/out
 run() {
-	printf '   # %s\n' "$1"
+	show "$1"
 	eval "$1" > "$TMP/out" 2>&1 || {
 		local rc=$?
 		tail -n 20 "$TMP/out" >&2
@@ -165,12 +183,12 @@ on_this_machine() {
 	step "the disk on this machine: virtio-vdpa"
 	give_to virtio_vdpa
 	wait_dev "$SYSFS/virtio*/block/*"
-	run "lsblk -o NAME,SIZE,PHY-SEC,LOG-SEC,SERIAL,TYPE $DEV"
+	run "lsblk -o NAME,SIZE,PHY-SEC,LOG-SEC,TYPE $DEV"
 	sed 's/^/   /' "$TMP/out"
 	run "mkfs.ext4 -q -F $DEV"
 	mkdir "$TMP/mnt"
 	run "mount $DEV $TMP/mnt"
-	seq 300000 > "$TMP/mnt/numbers"
+	run "seq 300000 > $TMP/mnt/numbers"
 	sha256sum < "$TMP/mnt/numbers" > "$TMP/sum"
 	run "umount $TMP/mnt"
 	run "e2fsck -f -n $DEV"
