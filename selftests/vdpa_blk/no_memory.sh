@@ -67,7 +67,7 @@ writes_beyond_memory_fail_with_eio() {
 		iflag=fullblock oflag=direct status=none
 
 	# A discard makes room, if not at once: pages are freed in batches.
-	blkdiscard -o 0 -l 24M "$big"
+	blkdiscard "$big"
 	wait_for 20 dd if=/dev/zero of="$big" bs=1M count=8 oflag=direct \
 		status=none || fail "no room after a discard"
 

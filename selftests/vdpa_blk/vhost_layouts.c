@@ -500,7 +500,8 @@ VV_TEST(one_kick_serves_everything_published)
 		ASSERT_EQ(0, vv_wait(q));
 		ASSERT_LE(0, vv_get(q, NULL));
 	}
-	EXPECT_EQ(1, q->kicks);
+	/* None, if the worker was just looking at the ring: it looks again. */
+	EXPECT_GE(1, q->kicks);
 	memset(buf, 0, 20 * 512);
 	ASSERT_EQ(S_OK, vv_blk(q, T_IN, 0, buf, 20 * 512));
 	for (i = 0; i < 20; i++)

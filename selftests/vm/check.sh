@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # check.sh [STAGE...]: run the tests, count the cases, end with the totals
-# "N passed, N failed, N skipped". Without arguments every stage. The whole
-# output of each stage is in build/check/STAGE.log.
+# "N passed, N failed, N skipped". Without arguments every stage. Two stages run
+# at a time. The whole output of each is in build/check/STAGE.log.
 #
 #   lint        sparse and compiler warnings, checkpatch, shellcheck
 #   host        ring and request code on this machine, with sanitizers
@@ -14,14 +14,24 @@
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
-STAGES="lint host uml uml-debug 6.12 7.3"
+# The longest first.
+STAGES="7.3 6.12 uml-debug uml lint host"
+LANES=2
+# What is worth its time where all is ten times slower: races, hostile clients,
+# and real ones. With QUICK=1 the heart of it.
+DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients"
+DEBUG_SCRIPTS="libblkio.sh"
+if [ -z "${QUICK:-}" ]; then
+	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_layouts"
+	DEBUG_SCRIPTS+=" trace.sh virtio_vdpa_fio.sh"
+fi
 OUT=$TOP/build/check
 
 # Seconds after which a stage has hung.
 limit_of() {
 	case $1 in
-	uml) echo 300 ;;
-	uml-debug) echo 600 ;;
+	uml) echo 600 ;;
+	uml-debug) echo 1200 ;;
 	*) echo 2400 ;;
 	esac
 }
@@ -37,13 +47,26 @@ run_stage() {
 		make -s -C "$TOP/selftests/host" run_tests \
 			"KSFT_DIR=$(item_path ksft)/tools/testing/selftests"
 		;;
+	uml-debug)
+		vm_tests "$1" "TEST_GEN_PROGS=$DEBUG_PROGS" \
+			"TEST_PROGS=$DEBUG_SCRIPTS"
+		;;
 	*)
-		VM_KERNEL=$1 VM_TIMEOUT=$(limit_of "$1") \
-			VM_RESULTS=$OUT/$1.results VM_CONSOLE=$OUT/$1.console \
-			"$VM_DIR/vm.sh" \
-			"make -s -C /vdpa-blk/selftests TARGETS=vdpa_blk run_tests"
+		vm_tests "$1"
 		;;
 	esac
+}
+
+# vm_tests KERNEL [MAKE-ARGUMENT...]
+vm_tests() {
+	local kernel=$1
+
+	shift
+	VM_KERNEL=$kernel VM_TIMEOUT=$(limit_of "$kernel") \
+		VM_RESULTS=$OUT/$kernel.results \
+		VM_CONSOLE=$OUT/$kernel.console \
+		"$VM_DIR/vm.sh" "make -s -C /vdpa-blk/selftests \
+			TARGETS=vdpa_blk run_tests ${*@Q}"
 }
 
 # Counts KTAP: the cases inside of a program are what counts ("# ok 1 name");
@@ -60,11 +83,12 @@ function program_end(failed, skipped, name) {
 	if (f) printf ", %d FAILED", f
 	if (s) printf ", %d skipped", s
 	printf "\n"
+	fflush()
 	passed += p; failed_all += f; skipped_all += s
 	p = f = s = 0
 }
 { sub(/\r$/, "") }
-/^# +not ok [0-9]+/ { f++; print stage ": " substr($0, 3); next }
+/^# +not ok [0-9]+/ { f++; print stage ": " substr($0, 3); fflush(); next }
 /^# +ok [0-9]+.*# *SKIP/ { s++; print stage ": " substr($0, 3); next }
 /^# +ok [0-9]+/ { p++; next }
 /^(not )?ok [0-9]+ / {
@@ -79,13 +103,11 @@ END {
 	print passed + 0, failed_all + 0, skipped_all + 0 > totals
 }'
 
-# stage NAME: adds to the totals of all stages.
+# stage NAME: leaves "passed failed skipped" in NAME.totals.
 stage() {
 	local name=$1 log=$OUT/$1.log totals=$OUT/$1.totals start=$SECONDS
 	local status=0 p f s
 
-	log "$name ..."
-	rm -f "$totals"
 	(
 		set -o pipefail
 		run_stage "$name" | tee "$log" |
@@ -101,15 +123,69 @@ stage() {
 	fi
 	[ "$f" -eq 0 ] || echo "$name: the whole output is in $log"
 	echo "$name: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
-	passed=$((passed + p))
-	failed=$((failed + f))
-	skipped=$((skipped + s))
+	echo "$p $f $s" >"$totals"
+}
+
+# Background jobs of a script do not hear Ctrl-C. TERM has each VM clean up
+# behind itself.
+end_stages() {
+	local pid
+
+	trap - EXIT INT TERM HUP
+	for pid in $(jobs -p); do
+		term_tree "$pid"
+	done
+	wait
+	exit "$1"
+}
+
+term_tree() {
+	local pid=$1 child children
+
+	children=$(pgrep -P "$pid")
+	kill -TERM "$pid" 2>/dev/null || true
+	for child in $children; do
+		term_tree "$child"
+	done
+}
+
+run_stages() {
+	local name
+
+	trap 'end_stages 130' INT
+	trap 'end_stages 143' TERM HUP
+	for name in "$@"; do
+		rm -f "$OUT/$name.totals"
+		while [ "$(jobs -rp | wc -l)" -ge "$LANES" ]; do
+			wait -n || true
+		done
+		log "$name ..."
+		stage "$name" </dev/null &
+	done
+	wait
+}
+
+# A stage that left no totals died on the way.
+sum_up() {
+	local name p f s passed=0 failed=0 skipped=0
+
+	for name in "$@"; do
+		if ! read -r p f s 2>/dev/null <"$OUT/$name.totals"; then
+			echo "$name: died"
+			p=0 f=1 s=0
+		fi
+		echo "$name: $p passed, $f failed, $s skipped"
+		passed=$((passed + p))
+		failed=$((failed + f))
+		skipped=$((skipped + s))
+	done
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ]
 }
 
 main_check() {
 	local name
 
-	cleanup_on_exit
 	mkdir -p "$OUT"
 	for name in "$@"; do
 		case " $STAGES " in
@@ -117,14 +193,18 @@ main_check() {
 		*) die "unknown stage $name; there are: $STAGES" ;;
 		esac
 	done
-	passed=0 failed=0 skipped=0
-	for name in "$@"; do
-		stage "$name"
-	done
-	echo "$passed passed, $failed failed, $skipped skipped"
-	[ "$failed" -eq 0 ]
+	# Shared by all: here, and not in two stages at once.
+	need root
+	need ksft
+	run_stages "$@"
+	sum_up "$@"
 }
 
-# shellcheck disable=SC2086 # a list
-[ $# -gt 0 ] || set -- $STAGES
-main_check "$@"
+# In one piece: bash reads a script as it goes, and this one may be edited while
+# it runs for half an hour.
+{
+	# shellcheck disable=SC2086 # a list
+	[ $# -gt 0 ] || set -- $STAGES
+	main_check "$@"
+	exit
+}

@@ -130,7 +130,7 @@ static void reset_queue(struct vbs_vq *vq)
 	vq->cb.private = NULL;
 	if (vq->pinned) {
 		vq->pinned = false;
-		cpumask_copy(vq->affinity, cpu_possible_mask);
+		cpumask_setall(vq->affinity);
 		set_cpus_allowed_ptr(vq->worker->task, vq->home);
 	}
 	vbs_vq_unlock(vq);
@@ -325,7 +325,10 @@ static int vbs_set_vq_affinity(struct vdpa_device *vdpa, u16 idx,
 
 	vbs_vq_lock(vq);
 	vq->pinned = true;
-	cpumask_copy(vq->affinity, mask ? mask : cpu_possible_mask);
+	if (mask)
+		cpumask_copy(vq->affinity, mask);
+	else
+		cpumask_setall(vq->affinity);
 	set_cpus_allowed_ptr(vq->worker->task, mask ? mask : vq->home);
 	vbs_vq_unlock(vq);
 	return 0;

@@ -331,7 +331,7 @@ int vbs_vq_init(struct vbs_vq *vq, struct vbs_dev *dev, u16 index)
 	if (!zalloc_cpumask_var(&vq->affinity, GFP_KERNEL) ||
 	    !zalloc_cpumask_var(&vq->home, GFP_KERNEL))
 		return -ENOMEM;
-	cpumask_copy(vq->affinity, cpu_possible_mask);
+	cpumask_setall(vq->affinity);
 
 	worker = kthread_run_worker(0, "vbs-%s/%u", vbs_name(dev), index);
 	if (IS_ERR(worker))
