@@ -8,8 +8,11 @@
  * 5.2.6.2): a write that meets a discard may be lost, one that starts after
  * the discard has completed finds the page gone.
  */
+#include <linux/cpumask.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -53,17 +56,42 @@ static void ram_page_free(struct page *page)
 }
 
 /*
+ * Free pages that the CPUs keep in lists of their own.  They do not count as
+ * available, but are: after a large discard they are most of what there is.
+ */
+static long pages_of_cpus(void)
+{
+	const struct zone *zone;
+	int nid, cpu;
+	long nr = 0;
+
+	for_each_online_node(nid) {
+		for (zone = NODE_DATA(nid)->node_zones;
+		     zone < NODE_DATA(nid)->node_zones + MAX_NR_ZONES; zone++) {
+			if (!populated_zone(zone))
+				continue;
+			for_each_online_cpu(cpu)
+				nr += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset,
+							    cpu)->count);
+		}
+	}
+	return nr;
+}
+
+/*
  * A disk that takes the last page gets other processes killed, for none of its
  * own memory can be reclaimed: it has to stop before.
  */
 static bool ram_is_short(struct vbs_ram *ram)
 {
+	long reserve = totalram_pages() >> VBS_RAM_RESERVE_SHIFT;
 	long n = atomic_long_inc_return(&ram->nr_alloc);
+	long available;
 
 	if (n & (VBS_RAM_CHECK_PAGES - 1))
 		return false;
-	return si_mem_available() <
-	       (long)(totalram_pages() >> VBS_RAM_RESERVE_SHIFT);
+	available = si_mem_available();
+	return available < reserve && available + pages_of_cpus() < reserve;
 }
 
 /*
