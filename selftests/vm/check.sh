@@ -18,12 +18,15 @@
 STAGES="7.3 6.12 uml-debug uml lint host"
 LANES=2
 # What is worth its time where all is ten times slower: races, hostile clients,
-# and real ones. With QUICK=1 the heart of it.
+# and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
 DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients"
 DEBUG_SCRIPTS="libblkio.sh"
+ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_layouts"
 	DEBUG_SCRIPTS+=" trace.sh virtio_vdpa_fio.sh"
+else
+	ROUNDS_ENV="ROUNDS=9 VDPA_BLK_REQUESTS=70000"
 fi
 OUT=$TOP/build/check
 
@@ -65,7 +68,7 @@ vm_tests() {
 	VM_KERNEL=$kernel VM_TIMEOUT=$(limit_of "$kernel") \
 		VM_RESULTS=$OUT/$kernel.results \
 		VM_CONSOLE=$OUT/$kernel.console \
-		"$VM_DIR/vm.sh" "make -s -C /vdpa-blk/selftests \
+		"$VM_DIR/vm.sh" "$ROUNDS_ENV make -s -C /vdpa-blk/selftests \
 			TARGETS=vdpa_blk run_tests ${*@Q}"
 }
 
@@ -103,6 +106,15 @@ END {
 	print passed + 0, failed_all + 0, skipped_all + 0 > totals
 }'
 
+# mawk reads a pipe in large pieces unless told not to: no progress to be seen.
+count_awk() {
+	if awk -W version 2>&1 </dev/null | grep -q mawk; then
+		awk -W interactive "$@"
+	else
+		awk "$@"
+	fi
+}
+
 # stage NAME: leaves "passed failed skipped" in NAME.totals.
 stage() {
 	local name=$1 log=$OUT/$1.log totals=$OUT/$1.totals start=$SECONDS
@@ -111,7 +123,7 @@ stage() {
 	(
 		set -o pipefail
 		run_stage "$name" | tee "$log" |
-			awk -v stage="$name" -v totals="$totals" "$count"
+			count_awk -v stage="$name" -v totals="$totals" "$count"
 	) || status=$?
 	read -r p f s <"$totals"
 	if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
