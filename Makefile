@@ -30,9 +30,9 @@ dkms-install:
 # The main job from start to end; HERE=1 on this kernel instead.
 demo:
 ifeq ($(HERE),1)
-	selftests/vm/demo.sh
+	@selftests/vm/demo.sh
 else
-	VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh /vdpa-blk/selftests/vm/demo.sh
+	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh /vdpa-blk/selftests/vm/demo.sh
 endif
 
 # make vm CMD='...' [VM_KERNEL=6.12|7.3|uml|uml-debug] [VM_DISK=file] [VM_ARGS=...]
