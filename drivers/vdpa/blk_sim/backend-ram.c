@@ -61,7 +61,7 @@ static void ram_page_free(struct page *page)
  */
 static long pages_of_cpus(void)
 {
-	const struct zone *zone;
+	struct zone *zone;
 	int nid, cpu;
 	long nr = 0;
 
