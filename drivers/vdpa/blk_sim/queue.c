@@ -223,7 +223,7 @@ static int vq_execute(struct vbs_vq *vq, struct vbs_mem *mem)
 /*
  * Bytes written to the device-writable part.  After an error it is the status
  * only, though it may stand behind data: what vhost-user devices answer too.
- * Without room for a status there is nothing to answer.
+ * Without room for a status nothing is done: there is no way to answer.
  */
 static u32 vq_handle(struct vbs_vq *vq, struct vbs_mem *mem)
 {
@@ -231,6 +231,13 @@ static u32 vq_handle(struct vbs_vq *vq, struct vbs_mem *mem)
 	u64 before;
 	u32 len = 1;
 	u8 status;
+
+	if (!vbs_req_has_status(&vq->chain)) {
+		req->type = 0;
+		req->sector = 0;
+		trace_vdpa_blk_req_done(vq, VIRTIO_BLK_S_IOERR, 0);
+		return 0;
+	}
 
 	status = vbs_req_decode(req, &vq->chain, mem, &vq->dev->disk);
 	if (status == VIRTIO_BLK_S_OK) {
@@ -241,8 +248,7 @@ static u32 vq_handle(struct vbs_vq *vq, struct vbs_mem *mem)
 		     req->type == VIRTIO_BLK_T_GET_ID))
 			len += before - req->data.left;
 	}
-	if (!vbs_req_has_status(&vq->chain) ||
-	    vbs_mem_write(mem, req->status_iova, &status, 1))
+	if (vbs_mem_write(mem, req->status_iova, &status, 1))
 		len = 0;
 	trace_vdpa_blk_req_done(vq, status, len);
 	return len;
