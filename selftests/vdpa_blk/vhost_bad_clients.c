@@ -92,6 +92,27 @@ VV_TEST(request_without_room_for_a_status)
 	EXPECT_EQ(0, vv_good_client(q, 1));
 }
 
+/* There is no way to say that it was done, so it must not be done. */
+VV_TEST(write_without_room_for_a_status_writes_nothing)
+{
+	struct vv_queue *q = &self->dev.vq[0];
+	struct vv_seg seg[3];
+	__u32 used = 77;
+	char *buf;
+
+	START();
+	buf = vv_alloc(&self->dev, VV_SECTOR);
+	vv_fill(buf, VV_SECTOR, 1);
+	ASSERT_EQ(S_OK, vv_blk(q, T_OUT, 0, buf, VV_SECTOR));
+	vv_fill(buf, VV_SECTOR, 2);
+	seg[0] = header(q, T_OUT);
+	seg[1] = seg_of(q, buf, VV_SECTOR, 0);
+	EXPECT_EQ(0xff, submit(q, seg, 2, &used));
+	EXPECT_EQ(0, used);
+	ASSERT_EQ(S_OK, vv_blk(q, T_IN, 0, buf, VV_SECTOR));
+	EXPECT_EQ(-1, vv_differs(buf, VV_SECTOR, 1));
+}
+
 VV_TEST(status_in_memory_the_device_may_not_write)
 {
 	struct vv_dev *dev = &self->dev;

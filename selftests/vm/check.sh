@@ -54,8 +54,12 @@ run_stage() {
 		vm_tests "$1" "TEST_GEN_PROGS=$DEBUG_PROGS" \
 			"TEST_PROGS=$DEBUG_SCRIPTS"
 		;;
+	uml)
+		# dkms compiles, natively here; no QEMU in user-mode Linux.
+		vm_tests "$1" "SKIP_PROGS=nested_guest.sh${QUICK:+ dkms.sh}"
+		;;
 	*)
-		vm_tests "$1"
+		vm_tests "$1" "SKIP_PROGS=dkms.sh"
 		;;
 	esac
 }
@@ -74,10 +78,11 @@ vm_tests() {
 
 # Counts KTAP: the cases inside of a program are what counts ("# ok 1 name");
 # a program that failed without saying where is one failed case, one that was
-# skipped as a whole one skipped case. Writes the totals to $totals.
+# skipped as a whole one skipped case. Writes the totals to $totals and what
+# programs with a failed case said to $failures.
 # shellcheck disable=SC2016 # awk
 count='
-function program_end(failed, skipped, name) {
+function program_end(failed, skipped, name,    i) {
 	if (failed && !f)
 		f = 1
 	else if (!p && !f && !s)
@@ -85,12 +90,19 @@ function program_end(failed, skipped, name) {
 	printf "%-9s %-28s %3d passed", stage, name, p
 	if (f) printf ", %d FAILED", f
 	if (s) printf ", %d skipped", s
-	printf "\n"
+	printf " (%d s)\n", systime() - start
 	fflush()
+	if (f) {
+		print stage ": " name > failures
+		for (i = lines > 60 ? lines - 60 : 0; i < lines; i++)
+			print stage ": " line[i] > failures
+	}
 	passed += p; failed_all += f; skipped_all += s
-	p = f = s = 0
+	p = f = s = lines = 0
+	start = systime()
 }
-{ sub(/\r$/, "") }
+BEGIN { start = systime() }
+{ sub(/\r$/, ""); line[lines++] = $0 }
 /^# +not ok [0-9]+/ { f++; print stage ": " substr($0, 3); fflush(); next }
 /^# +ok [0-9]+.*# *SKIP/ { s++; print stage ": " substr($0, 3); next }
 /^# +ok [0-9]+/ { p++; next }
@@ -118,12 +130,13 @@ count_awk() {
 # stage NAME: leaves "passed failed skipped" in NAME.totals.
 stage() {
 	local name=$1 log=$OUT/$1.log totals=$OUT/$1.totals start=$SECONDS
-	local status=0 p f s
+	local failures=$OUT/$1.failures status=0 p f s
 
 	(
 		set -o pipefail
 		run_stage "$name" | tee "$log" |
-			count_awk -v stage="$name" -v totals="$totals" "$count"
+			count_awk -v stage="$name" -v totals="$totals" \
+			-v failures="$failures" "$count"
 	) || status=$?
 	read -r p f s <"$totals"
 	if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
@@ -167,7 +180,7 @@ run_stages() {
 	trap 'end_stages 130' INT
 	trap 'end_stages 143' TERM HUP
 	for name in "$@"; do
-		rm -f "$OUT/$name.totals"
+		rm -f "$OUT/$name.totals" "$OUT/$name.failures"
 		while [ "$(jobs -rp | wc -l)" -ge "$LANES" ]; do
 			wait -n || true
 		done
@@ -177,10 +190,14 @@ run_stages() {
 	wait
 }
 
-# A stage that left no totals died on the way.
+# A stage that left no totals died on the way. Failures come once more, for a
+# reader who has the end of the output only.
 sum_up() {
 	local name p f s passed=0 failed=0 skipped=0
 
+	for name in "$@"; do
+		cat "$OUT/$name.failures" 2>/dev/null || true
+	done
 	for name in "$@"; do
 		if ! read -r p f s 2>/dev/null <"$OUT/$name.totals"; then
 			echo "$name: died"
