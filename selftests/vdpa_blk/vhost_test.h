@@ -17,7 +17,7 @@
 #include "vhost_vdpa.h"
 
 /* Sanitizer kernels are slow; a hang is found by the client long before. */
-#define VV_TEST_TIMEOUT	120
+#define VV_TEST_TIMEOUT	300
 #define VV_TEST(name)	TEST_F_TIMEOUT(disk, name, VV_TEST_TIMEOUT)
 
 #define F(name)		VV_BIT(VIRTIO_BLK_F_##name)
