@@ -103,11 +103,11 @@ static enum model_verdict walk(struct guest_ring *g, struct vbs_mem *mem,
 
 enum model_verdict model_pop(struct guest_ring *g, struct vbs_mem *mem)
 {
-	u16 ahead = from16(g->avail->idx) - g->ring.last_avail;
+	u16 idx = from16(g->avail->idx);
 
-	if (!ahead)
+	if (idx == g->ring.last_avail)
 		return MODEL_EMPTY;
-	if (ahead > g->num)
+	if ((u16)(idx - g->ring.used_idx) > g->num)
 		return MODEL_BROKEN;
 	model_chain.head =
 		from16(g->avail->ring[g->ring.last_avail % g->num]);
@@ -237,8 +237,8 @@ static u8 decode_ranges(const struct vbs_chain *chain, struct vbs_mem *mem,
 		nr = le32_to_cpu(raw.num_sectors);
 		if (nr > MAX_RANGE_SECTORS || !fits(disk, le64_to_cpu(raw.sector), nr))
 			status = VIRTIO_BLK_S_IOERR;
-		if (le32_to_cpu(raw.flags) > (type == VIRTIO_BLK_T_DISCARD ?
-					      0 : 1))
+		if (le32_to_cpu(raw.flags) > (type == VIRTIO_BLK_T_WRITE_ZEROES ?
+					      1 : 0))
 			status = VIRTIO_BLK_S_IOERR;
 	}
 	return status;
@@ -270,6 +270,9 @@ u8 model_decode(const struct vbs_chain *chain, struct vbs_mem *mem,
 		break;
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		feature = 14;
+		break;
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		feature = 16;
 		break;
 	}
 	if (feature < 0 || !(disk->features >> feature & 1))
@@ -345,6 +348,7 @@ bool model_check(const struct vbs_req *req, const struct vbs_chain *chain,
 		break;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_SECURE_ERASE:
 		if (!check_ranges(req, disk))
 			return false;
 		break;

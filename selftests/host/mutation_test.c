@@ -107,8 +107,8 @@ static void draft_ranges(struct draft *d, u32 type, u32 unit)
 	for (i = 0; i < nr; i++) {
 		raw[i].sector = cpu_to_le64(unit * rnd(8));
 		raw[i].num_sectors = cpu_to_le32(unit * rnd(8));
-		raw[i].flags = cpu_to_le32(type == VIRTIO_BLK_T_DISCARD ?
-					   0 : rnd(2));
+		raw[i].flags = cpu_to_le32(type == VIRTIO_BLK_T_WRITE_ZEROES ?
+					   rnd(2) : 0);
 	}
 	draft_bytes(d, guest_put(&c.mem, raw, 16 * nr), 16 * nr, 0);
 }
@@ -119,7 +119,7 @@ static void draft_request(struct draft *d)
 		VIRTIO_BLK_T_IN, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT,
 		VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_DISCARD,
 		VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_FLUSH,
-		VIRTIO_BLK_T_GET_ID,
+		VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_SECURE_ERASE,
 	};
 	u32 type = types[rnd(sizeof(types))];
 	u32 unit = c.disk.block_size / 512;
@@ -134,7 +134,9 @@ static void draft_request(struct draft *d)
 	draft_bytes(d, guest_put(&c.mem, &hdr, 16), 16, 0);
 	if (type == VIRTIO_BLK_T_OUT)
 		draft_bytes(d, GUEST_BASE + rnd(1000), len, 0);
-	if (type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES)
+	if (type == VIRTIO_BLK_T_DISCARD ||
+	    type == VIRTIO_BLK_T_WRITE_ZEROES ||
+	    type == VIRTIO_BLK_T_SECURE_ERASE)
 		draft_ranges(d, type, unit);
 	if (type == VIRTIO_BLK_T_GET_ID)
 		len = rnd(30);
@@ -217,6 +219,7 @@ static void build(void)
 
 	c.disk = (struct vbs_disk) {
 		.block_size = chance(2) ? 512 : 4096,
+		.seg_max = VBS_SEG_MAX,
 		.capacity = 16384,
 		.features = ~0ULL,
 	};

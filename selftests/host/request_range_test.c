@@ -11,7 +11,7 @@
 
 static u8 flags_answer(u32 type, u32 flags)
 {
-	if (flags & ~UNMAP || (flags && type == T_DISCARD))
+	if (flags & ~UNMAP || (flags && type != T_ZEROES))
 		return S_UNSUPP;
 	return S_OK;
 }
@@ -29,6 +29,11 @@ TEST_F(req, range_flags)
 		ASSERT_EQ(want, one_range(type, 0, t.unit, flags))
 			TH_LOG("flags 0x%x", flags);
 
+		type = T_ERASE;
+		want = flags_answer(type, flags);
+		ASSERT_EQ(want, one_range(type, 0, t.unit, flags))
+			TH_LOG("flags 0x%x", flags);
+
 		type = T_ZEROES;
 		want = flags_answer(type, flags);
 		ASSERT_EQ(want, one_range(type, 0, t.unit, flags))
@@ -42,11 +47,11 @@ TEST_F(req, range_flags)
 
 TEST_F(req, range_limits)
 {
-	static const u32 types[] = { T_DISCARD, T_ZEROES };
+	static const u32 types[] = { T_DISCARD, T_ZEROES, T_ERASE };
 	u64 cap = t.disk.capacity;
 	u32 i, n, u = t.unit;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
 		RANGE(S_OK, 0, MAX_SECTORS);
 		EXPECT_EQ(MAX_SECTORS, t.req->ranges[0].nr);
 		RANGE(S_IOERR, 0, MAX_SECTORS + u);

@@ -17,12 +17,14 @@ TEST_F(req, every_type)
 {
 	static const u8 known[] = {
 		T_IN, T_OUT, T_FLUSH, T_GET_ID, T_DISCARD, T_ZEROES,
+		T_ERASE,
 	};
 	u32 type, bit;
 	bool range, ok;
 
 	for (type = 0; type <= 0xffff; type++) {
-		range = type == T_DISCARD || type == T_ZEROES;
+		range = type == T_DISCARD || type == T_ZEROES ||
+			type == T_ERASE;
 		ok = type < 256 && memchr(known, type, sizeof(known));
 		header(type, 0);
 		out(put_range(0, 0, 0), range ? 16 : t.bs);
@@ -47,6 +49,7 @@ TEST_F(req, features)
 		{ T_FLUSH, BIT(FLUSH) },
 		{ T_DISCARD, BIT(DISCARD) },
 		{ T_ZEROES, BIT(WRITE_ZEROES) },
+		{ T_ERASE, BIT(SECURE_ERASE) },
 	};
 	unsigned int i;
 
@@ -349,6 +352,7 @@ TEST_F(req, readonly)
 	EXPECT_EQ(S_IOERR, rw(T_OUT, 0, 0));
 	EXPECT_EQ(S_IOERR, one_range(T_DISCARD, 0, t.unit, 0));
 	EXPECT_EQ(S_IOERR, one_range(T_ZEROES, 0, t.unit, 0));
+	EXPECT_EQ(S_IOERR, one_range(T_ERASE, 0, t.unit, 0));
 	EXPECT_EQ(S_IOERR, one_range(T_ZEROES, 0, 0, UNMAP));
 	EXPECT_EQ(S_UNSUPP, rw(99, 0, 0));
 }

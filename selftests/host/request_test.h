@@ -17,6 +17,7 @@
 #define T_GET_ID	VIRTIO_BLK_T_GET_ID
 #define T_DISCARD	VIRTIO_BLK_T_DISCARD
 #define T_ZEROES	VIRTIO_BLK_T_WRITE_ZEROES
+#define T_ERASE		VIRTIO_BLK_T_SECURE_ERASE
 
 #define S_OK		VIRTIO_BLK_S_OK
 #define S_IOERR		VIRTIO_BLK_S_IOERR
@@ -71,6 +72,7 @@ FIXTURE_SETUP(req)
 	t.bs = variant->block_size;
 	t.unit = t.bs / 512;
 	t.disk = (struct vbs_disk) {
+		.seg_max = VBS_SEG_MAX,
 		.capacity = 0x1000000,
 		.block_size = t.bs,
 		.features = ~0ULL & ~BIT(RO),

@@ -428,6 +428,7 @@ TEST_F(ring, disabled_kick)
 			kicks = !(from16(g->used->flags) &
 				  VRING_USED_F_NO_NOTIFY);
 		ASSERT_FALSE(kicks);
+		vbs_ring_push(&g->ring, t.chain->head, 0);
 		ASSERT_EQ(1, pop());
 	}
 }

@@ -137,6 +137,9 @@ static inline void record_hook(enum host_access what, const void *addr,
 	char c = addr ? letter(addr) : barriers[what];
 
 	(void)len;
+	/* The device's own. */
+	if (addr && inside(addr, &record.g->ring, sizeof(record.g->ring)))
+		return;
 	if ((!record.len || record.seen[record.len - 1] != c) &&
 	    record.len + 1 < sizeof(record.seen))
 		record.seen[record.len++] = c;

@@ -4,6 +4,7 @@
  * in any way (section 2.7.4.1): the header is the first 16 readable bytes, the
  * status the last writable one.
  */
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -20,23 +21,28 @@ static u64 segs_len(const struct vbs_seg *segs, u32 nr)
 	return len;
 }
 
-/* The limits that SEG_MAX and SIZE_MAX announce. */
-static bool iter_within_limits(struct vbs_iter iter)
+/* The limits that SEG_MAX and SIZE_MAX announce, and how all is aligned. */
+static bool check_segs(struct vbs_req *req, u32 seg_max)
 {
+	struct vbs_iter iter = req->data;
 	u32 nr = 0, len;
 	u64 iova;
 
+	req->align_addr = 0;
+	req->align_len = 0;
 	while (iter.left) {
 		len = vbs_iter_peek(&iter, &iova);
-		if (len > VBS_SIZE_MAX || ++nr > VBS_SEG_MAX)
+		if (len > VBS_SIZE_MAX || ++nr > seg_max)
 			return false;
+		req->align_addr |= (u32)iova;
+		req->align_len |= len;
 		vbs_iter_advance(&iter, len);
 	}
 	return true;
 }
 
-static int iter_read(struct vbs_iter *iter, struct vbs_mem *mem, void *buf,
-		     u32 len)
+int vbs_iter_read(struct vbs_iter *iter, struct vbs_mem *mem, void *buf,
+		  u32 len)
 {
 	u64 iova;
 	u32 n;
@@ -63,8 +69,10 @@ static bool has(const struct vbs_disk *disk, unsigned int bit)
 static bool range_ok(const struct vbs_disk *disk, u64 sector, u64 nr)
 {
 	u32 mask = (disk->block_size >> VBS_SECTOR_SHIFT) - 1;
+	/* It may grow at any time. */
+	u64 capacity = READ_ONCE(disk->capacity);
 
-	if (sector > disk->capacity || nr > disk->capacity - sector)
+	if (sector > capacity || nr > capacity - sector)
 		return false;
 	return !(sector & mask) && !(nr & mask);
 }
@@ -79,7 +87,7 @@ static u8 decode_rw(struct vbs_req *req, const struct vbs_disk *disk)
 		return VIRTIO_BLK_S_IOERR;
 	if (!range_ok(disk, req->sector, len >> VBS_SECTOR_SHIFT))
 		return VIRTIO_BLK_S_IOERR;
-	if (!iter_within_limits(req->data))
+	if (!check_segs(req, disk->seg_max))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -97,7 +105,7 @@ static u8 decode_range(struct vbs_req *req, struct vbs_range *range,
 
 	if (flags & ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)
 		return VIRTIO_BLK_S_UNSUPP;
-	if (range->unmap && req->type == VIRTIO_BLK_T_DISCARD)
+	if (range->unmap && req->type != VIRTIO_BLK_T_WRITE_ZEROES)
 		return VIRTIO_BLK_S_UNSUPP;
 	if (range->nr > VBS_MAX_RANGE_SECTORS ||
 	    !range_ok(disk, range->sector, range->nr))
@@ -120,7 +128,7 @@ static u8 decode_ranges(struct vbs_req *req, struct vbs_mem *mem,
 		return VIRTIO_BLK_S_IOERR;
 
 	for (i = 0; i < nr; i++) {
-		if (iter_read(&iter, mem, &raw, sizeof(raw)))
+		if (vbs_iter_read(&iter, mem, &raw, sizeof(raw)))
 			return VIRTIO_BLK_S_IOERR;
 		status = decode_range(req, &req->ranges[i], &raw, disk);
 		if (status != VIRTIO_BLK_S_OK)
@@ -147,6 +155,9 @@ static u8 decode_type(struct vbs_req *req, struct vbs_mem *mem,
 			decode_ranges(req, mem, disk) : VIRTIO_BLK_S_UNSUPP;
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		return has(disk, VIRTIO_BLK_F_WRITE_ZEROES) ?
+			decode_ranges(req, mem, disk) : VIRTIO_BLK_S_UNSUPP;
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return has(disk, VIRTIO_BLK_F_SECURE_ERASE) ?
 			decode_ranges(req, mem, disk) : VIRTIO_BLK_S_UNSUPP;
 	default:
 		return VIRTIO_BLK_S_UNSUPP;
@@ -175,7 +186,7 @@ u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 	req->type = 0;
 	req->sector = 0;
 	if (iter.left < sizeof(hdr) ||
-	    iter_read(&iter, mem, &hdr, sizeof(hdr)))
+	    vbs_iter_read(&iter, mem, &hdr, sizeof(hdr)))
 		return VIRTIO_BLK_S_IOERR;
 
 	req->type = __virtio32_to_cpu(true, hdr.type);

@@ -28,11 +28,13 @@
  * @capacity: in sectors of 512 bytes
  * @block_size: logical block size in bytes
  * @features: negotiated feature bits
+ * @seg_max: most data segments of a request
  * @readonly: writes answer IOERR
  */
 struct vbs_disk {
 	u64 capacity;
 	u32 block_size;
+	u32 seg_max;
 	u64 features;
 	bool readonly;
 };
@@ -80,6 +82,18 @@ static inline void vbs_iter_advance(struct vbs_iter *iter, u32 len)
 }
 
 /**
+ * vbs_iter_read - copy from the client's memory, and advance
+ * @iter: with that many bytes left
+ * @mem: the client's memory
+ * @buf: where to put it
+ * @len: bytes
+ *
+ * Return: 0 or -EFAULT.
+ */
+int vbs_iter_read(struct vbs_iter *iter, struct vbs_mem *mem, void *buf,
+		  u32 len);
+
+/**
  * struct vbs_range - one range of a DISCARD or WRITE_ZEROES, checked
  * @sector: first sector
  * @nr: sectors
@@ -96,6 +110,8 @@ struct vbs_range {
  * @type: VIRTIO_BLK_T_*
  * @sector: first sector of IN and OUT
  * @data: data to read or to fill in
+ * @align_addr: addresses of @data's segments, ORed; IN and OUT
+ * @align_len: their lengths, ORed
  * @status_iova: where the status byte goes
  * @nr_ranges: ranges of DISCARD and WRITE_ZEROES
  * @ranges: a copy, so that the client cannot change what was checked
@@ -104,6 +120,8 @@ struct vbs_req {
 	u32 type;
 	u64 sector;
 	struct vbs_iter data;
+	u32 align_addr;
+	u32 align_len;
 	u64 status_iova;
 	u32 nr_ranges;
 	struct vbs_range ranges[VBS_MAX_RANGES];

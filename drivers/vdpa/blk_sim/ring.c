@@ -163,15 +163,17 @@ int vbs_ring_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		idx = get16(&ring->avail->idx);
 		if (idx == ring->last_avail)
 			return 0;
-		if ((u16)(idx - ring->last_avail) > ring->num)
-			return -VBS_RING_AVAIL_IDX;
-		ring->avail_idx = idx;
 		/*
 		 * Entries and descriptors only after the index that covers
 		 * them; pairs with the driver's barrier before it stores
-		 * avail->idx (section 2.7.13.3.1).
+		 * avail->idx (section 2.7.13.3.1).  And our used index after
+		 * it, for the driver may have made room for this entry just
+		 * before.
 		 */
 		virt_rmb();
+		if ((u16)(idx - READ_ONCE(ring->used_idx)) > ring->num)
+			return -VBS_RING_AVAIL_IDX;
+		ring->avail_idx = idx;
 	}
 
 	chain->head = get16(&ring->avail->ring[ring->last_avail &
@@ -195,7 +197,7 @@ void vbs_ring_push(struct vbs_ring *ring, u16 head, u32 len)
 	elem = &ring->used->ring[ring->used_idx & (ring->num - 1)];
 	WRITE_ONCE(elem->id, __cpu_to_virtio32(true, head));
 	WRITE_ONCE(elem->len, __cpu_to_virtio32(true, len));
-	ring->used_idx++;
+	WRITE_ONCE(ring->used_idx, ring->used_idx + 1);
 }
 
 bool vbs_ring_publish(struct vbs_ring *ring)

@@ -3,9 +3,10 @@
  * The virtqueue, device side (virtio 1.3, section 2.7), and the client's
  * memory as seen through IOVAs.
  *
- * Nothing here knows about block devices, allocates, locks or sleeps: one
- * thread at a time works on a ring.  The same files are built on the host for
- * tests, which bring their own vbs_mem_read().
+ * Nothing here knows about block devices, allocates, locks or sleeps.  Two
+ * may work on a ring at once: one that takes chains (pop, enable_kick,
+ * disable_kick) and one that gives them back (push, publish).  The same files
+ * are built on the host for tests, which bring their own vbs_mem_read().
  *
  * Everything in the ring comes from the client and may change while it is
  * read: each field is read once, and checked before it is used.
@@ -81,7 +82,8 @@ enum vbs_ring_error {
  * @indirect: VIRTIO_RING_F_INDIRECT_DESC was negotiated
  * @signalled: an interrupt was asked for since the start, so used_event is
  *	comparable with @used_idx
- * @last_avail: next avail entry to take
+ * @last_avail: next avail entry to take; at most @num ahead of @used_idx, so
+ *	that no more than @num chains are at work
  * @avail_idx: the driver's index as last read
  * @used_idx: next used entry to fill
  * @used_published: used index as the driver sees it
