@@ -7,6 +7,7 @@
 #ifndef VDPA_BLK_COMPAT_H
 #define VDPA_BLK_COMPAT_H
 
+#include <linux/badblocks.h>
 #include <linux/kthread.h>
 #include <linux/vdpa.h>
 #include <linux/virtio_config.h>
@@ -16,6 +17,21 @@
 #define kthread_run_worker(flags, fmt, ...) \
 	kthread_create_worker(flags, fmt, ##__VA_ARGS__)
 #endif
+
+#ifdef HAVE_BADBLOCKS_SECTOR_T
+typedef sector_t vdpa_blk_bad_sectors_t;
+#else /* before 6.16 */
+typedef int vdpa_blk_bad_sectors_t;
+#endif
+
+static inline bool vdpa_blk_badblocks_check(struct badblocks *bb, sector_t s,
+					    u32 nr)
+{
+	vdpa_blk_bad_sectors_t bad_sectors;
+	sector_t first_bad;
+
+	return badblocks_check(bb, s, nr, &first_bad, &bad_sectors);
+}
 
 #ifdef HAVE_VIRTIO_MAP_OPS
 

@@ -9,6 +9,7 @@
  * the discard has completed finds the page gone.
  */
 #include <linux/cpumask.h>
+#include <linux/err.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -149,8 +150,9 @@ static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
 	}
 }
 
-static int ram_rw(struct vbs_backend *be, struct vbs_mem *mem, u64 pos,
-		  struct vbs_iter *data, bool write)
+static int ram_rw(struct vbs_backend *be, struct vbs_io *io,
+		  struct vbs_mem *mem, u64 pos, struct vbs_iter *data,
+		  bool write)
 {
 	struct vbs_ram *ram = to_ram(be);
 	u32 len;
@@ -175,7 +177,7 @@ static int ram_rw(struct vbs_backend *be, struct vbs_mem *mem, u64 pos,
 	return 0;
 }
 
-static int ram_flush(struct vbs_backend *be)
+static int ram_flush(struct vbs_backend *be, struct vbs_io *io)
 {
 	return 0;
 }
@@ -236,6 +238,11 @@ static int ram_discard(struct vbs_backend *be, u64 pos, u64 len)
 	return ram_write_zeroes(be, pos, len, true);
 }
 
+static u64 ram_size(struct vbs_backend *be)
+{
+	return be->limits.size;
+}
+
 static void ram_free(struct vbs_backend *be)
 {
 	struct vbs_ram *ram = to_ram(be);
@@ -252,25 +259,37 @@ static void ram_free(struct vbs_backend *be)
 }
 
 static const struct vbs_backend_ops ram_ops = {
+	.kind		= "RAM",
 	.rw		= ram_rw,
 	.flush		= ram_flush,
 	.discard	= ram_discard,
 	.write_zeroes	= ram_write_zeroes,
+	.size		= ram_size,
 	.free		= ram_free,
 };
 
 /**
  * vbs_ram_create - an empty RAM backend
+ * @params: its description
  *
- * Return: the backend, or NULL.
+ * May sleep.  Return: the backend, or -ENOMEM.
  */
-struct vbs_backend *vbs_ram_create(void)
+struct vbs_backend *vbs_ram_create(const struct vbs_params *params)
 {
 	struct vbs_ram *ram = kzalloc(sizeof(*ram), GFP_KERNEL);
 
 	if (!ram)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	ram->be.ops = &ram_ops;
+	ram->be.limits = (struct vbs_limits){
+		.size = params->size,
+		.block_size = 1U << VBS_SECTOR_SHIFT,
+		.physical_block_size = PAGE_SIZE,
+		.io_min = PAGE_SIZE,
+		.io_opt = PAGE_SIZE,
+		.seg_max = VBS_SEG_MAX,
+		.discard_granularity = PAGE_SIZE,
+	};
 	xa_init(&ram->pages);
 	return &ram->be;
 }

@@ -126,8 +126,9 @@ static void reset_queue(struct vbs_vq *vq)
 	vq->broken = false;
 	vq->num = VBS_RING_MAX;
 	vq->base = 0;
-	vq->cb.callback = NULL;
-	vq->cb.private = NULL;
+	spin_lock_irq(&vq->done_lock);
+	vq->cb = (struct vdpa_callback){};
+	spin_unlock_irq(&vq->done_lock);
 	if (vq->pinned) {
 		vq->pinned = false;
 		cpumask_setall(vq->affinity);
@@ -147,11 +148,12 @@ static int vbs_reset(struct vdpa_device *vdpa)
 	dev->running = false;
 	dev->suspended = false;
 	dev->as.identity = false;
+	atomic_set(&dev->flush_lost, 0);
 	WRITE_ONCE(dev->disk.features, 0);
 
 	spin_lock(&dev->cfg_lock);
 	WRITE_ONCE(dev->status, 0);
-	dev->wce = dev->write_cache;
+	WRITE_ONCE(dev->wce, dev->write_cache);
 	WRITE_ONCE(dev->generation, dev->generation + 1);
 	dev->config_cb.callback = NULL;
 	dev->config_cb.private = NULL;
@@ -206,6 +208,7 @@ static int vbs_set_vq_address(struct vdpa_device *vdpa, u16 idx, u64 desc,
 		vq->used.iova = used;
 		vq->has_addr = true;
 		vq->lost = false;
+		WRITE_ONCE(vq->retry, false);
 	}
 	vbs_vq_unlock(vq);
 	return err;
@@ -232,13 +235,15 @@ static void vbs_set_vq_cb(struct vdpa_device *vdpa, u16 idx,
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
 
 	vbs_vq_lock(vq);
+	spin_lock_irq(&vq->done_lock);
 	vq->cb = *cb;
+	spin_unlock_irq(&vq->done_lock);
 	/*
 	 * QEMU installs the guest's interrupt after DRIVER_OK; what was
 	 * completed before went to nobody.
 	 */
 	if (vq->live)
-		vbs_vq_signal(vq);
+		vbs_io_signal(vq);
 	vbs_vq_unlock(vq);
 }
 
@@ -291,7 +296,7 @@ static int vbs_get_vq_state(struct vdpa_device *vdpa, u16 idx,
 
 static u16 vbs_get_vq_size(struct vdpa_device *vdpa, u16 idx)
 {
-	return VBS_RING_MAX;
+	return vdpa_to_vbs(vdpa)->queue_size;
 }
 
 /*
@@ -405,30 +410,69 @@ static size_t vbs_get_config_size(struct vdpa_device *vdpa)
 	return sizeof(struct virtio_blk_config);
 }
 
+static __virtio32 to_sectors(u32 bytes)
+{
+	return __cpu_to_virtio32(true, max(bytes >> VBS_SECTOR_SHIFT, 1U));
+}
+
+static void fill_topology(const struct vbs_dev *dev,
+			  struct virtio_blk_config *cfg)
+{
+	const struct vbs_limits *limits = &dev->limits;
+	u32 block_size = dev->disk.block_size;
+
+	cfg->blk_size = __cpu_to_virtio32(true, block_size);
+	cfg->physical_block_exp = ilog2(limits->physical_block_size /
+					block_size);
+	cfg->alignment_offset = min(limits->alignment_offset / block_size,
+				    (u32)U8_MAX);
+	cfg->min_io_size = __cpu_to_virtio16(true,
+					     clamp(limits->io_min / block_size,
+						   1U, (u32)U16_MAX));
+	cfg->opt_io_size = __cpu_to_virtio32(true, limits->io_opt / block_size);
+}
+
+/* A field whose feature is not offered stays 0. */
+static void fill_ranges(const struct vbs_dev *dev,
+			struct virtio_blk_config *cfg)
+{
+	const struct vbs_limits *limits = &dev->limits;
+	u64 features = dev->device_features;
+
+	if (features & BIT_ULL(VIRTIO_BLK_F_DISCARD)) {
+		cfg->max_discard_sectors =
+			__cpu_to_virtio32(true, VBS_MAX_RANGE_SECTORS);
+		cfg->max_discard_seg = __cpu_to_virtio32(true, VBS_MAX_RANGES);
+		cfg->discard_sector_alignment =
+			to_sectors(limits->discard_granularity);
+		cfg->write_zeroes_may_unmap = 1;
+	}
+	cfg->max_write_zeroes_sectors =
+		__cpu_to_virtio32(true, VBS_MAX_RANGE_SECTORS);
+	cfg->max_write_zeroes_seg = __cpu_to_virtio32(true, VBS_MAX_RANGES);
+	if (features & BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE)) {
+		cfg->max_secure_erase_sectors =
+			__cpu_to_virtio32(true, min(limits->secure_erase,
+						    VBS_MAX_RANGE_SECTORS));
+		cfg->max_secure_erase_seg =
+			__cpu_to_virtio32(true, VBS_MAX_RANGES);
+		cfg->secure_erase_sector_alignment =
+			to_sectors(limits->discard_granularity);
+	}
+}
+
 static void fill_config(struct vbs_dev *dev, struct virtio_blk_config *cfg)
 {
-	u32 block_size = dev->disk.block_size;
-	u32 page_sectors = PAGE_SIZE >> VBS_SECTOR_SHIFT;
-	u32 page_blocks = PAGE_SIZE / block_size;
+	lockdep_assert_held(&dev->cfg_lock);
 
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->capacity = __cpu_to_virtio64(true, dev->disk.capacity);
 	cfg->size_max = __cpu_to_virtio32(true, VBS_SIZE_MAX);
-	cfg->seg_max = __cpu_to_virtio32(true, VBS_SEG_MAX);
-	cfg->blk_size = __cpu_to_virtio32(true, block_size);
-	cfg->physical_block_exp = ilog2(page_blocks);
-	cfg->min_io_size = __cpu_to_virtio16(true, page_blocks);
-	cfg->opt_io_size = __cpu_to_virtio32(true, page_blocks);
+	cfg->seg_max = __cpu_to_virtio32(true, dev->disk.seg_max);
 	cfg->wce = dev->wce;
 	cfg->num_queues = __cpu_to_virtio16(true, dev->nr_vqs);
-	cfg->max_discard_sectors =
-		__cpu_to_virtio32(true, VBS_MAX_RANGE_SECTORS);
-	cfg->max_discard_seg = __cpu_to_virtio32(true, VBS_MAX_RANGES);
-	cfg->discard_sector_alignment = __cpu_to_virtio32(true, page_sectors);
-	cfg->max_write_zeroes_sectors =
-		__cpu_to_virtio32(true, VBS_MAX_RANGE_SECTORS);
-	cfg->max_write_zeroes_seg = __cpu_to_virtio32(true, VBS_MAX_RANGES);
-	cfg->write_zeroes_may_unmap = 1;
+	fill_topology(dev, cfg);
+	fill_ranges(dev, cfg);
 }
 
 /* Any user may read at any time (vdpa dev config show): several at once. */
@@ -465,7 +509,7 @@ static void vbs_set_config(struct vdpa_device *vdpa, unsigned int offset,
 		return;
 
 	spin_lock(&dev->cfg_lock);
-	dev->wce = ((const u8 *)buf)[wce - offset];
+	WRITE_ONCE(dev->wce, ((const u8 *)buf)[wce - offset]);
 	WRITE_ONCE(dev->generation, dev->generation + 1);
 	spin_unlock(&dev->cfg_lock);
 }
@@ -484,12 +528,10 @@ static int vbs_dma_map(struct vdpa_device *vdpa, unsigned int asid, u64 iova,
 	unsigned int i;
 	int err;
 
-	mutex_lock(&dev->lock);
 	err = vbs_as_map(&dev->as, iova, size, pa, perm);
-	if (!err && dev->running)
+	if (!err)
 		for (i = 0; i < dev->nr_vqs; i++)
 			vbs_vq_memory_back(dev->vqs[i]);
-	mutex_unlock(&dev->lock);
 	return err;
 }
 

@@ -93,6 +93,8 @@ int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm)
 	if (err) {
 		mapping_ref(map, false);
 		kfree(map);
+	} else if (offset_in_page(iova | size) || offset_in_page(pa)) {
+		WRITE_ONCE(as->odd, true);
 	}
 	return err;
 }
@@ -121,6 +123,8 @@ struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last)
 		gone = map;
 		cond_resched();
 	}
+	if (mtree_empty(&as->tree))
+		WRITE_ONCE(as->odd, false);
 	return gone;
 }
 
@@ -177,18 +181,20 @@ int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 	return 0;
 }
 
-int vbs_mem_write(struct vbs_mem *mem, u64 iova, const void *buf, u32 len)
+int vbs_iter_write(struct vbs_iter *iter, struct vbs_mem *mem, const void *buf,
+		   u32 len)
 {
+	u64 iova;
 	void *va;
 	u32 n;
 
 	while (len) {
-		n = len;
+		n = min(vbs_iter_peek(iter, &iova), len);
 		va = vbs_mem_map(mem, iova, VHOST_MAP_WO, &n);
 		if (!va)
 			return -EFAULT;
 		memcpy(va, buf, n);
-		iova += n;
+		vbs_iter_advance(iter, n);
 		buf += n;
 		len -= n;
 	}

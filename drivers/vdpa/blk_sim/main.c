@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The module, its parameters and the management device: disks come with
- * "vdpa dev add" and go with "vdpa dev del".
+ * The module and the management device: disks come with "vdpa dev add" and go
+ * with "vdpa dev del".
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/device.h>
+#include <linux/log2.h>
 #include <linux/module.h>
-#include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <uapi/linux/vdpa.h>
@@ -15,114 +15,18 @@
 #include "blk_sim.h"
 #include "vdpa_blk_compat.h"
 
-/* ---- parameters: defaults for disks ---- */
-
-static unsigned long long size = 1ULL << 30;
-static unsigned int num_queues;
-static unsigned int block_size = 1U << VBS_SECTOR_SHIFT;
-static bool write_cache = true;
-
-/* "64M": digits, then K, M, G, T or nothing. */
-static int parse_size(const char *val, unsigned long long *bytes)
-{
-	static const char suffixes[] = "KMGT";
-	size_t digits = strspn(val, "0123456789");
-	const char *rest = val + digits;
-	const char *suffix;
-	char number[24];
-	u64 n;
-
-	if (!digits || digits >= sizeof(number))
-		return -EINVAL;
-	memcpy(number, val, digits);
-	number[digits] = '\0';
-	if (kstrtoull(number, 10, &n))
-		return -EINVAL;
-	if (*rest && *rest != '\n') {
-		suffix = strchr(suffixes, *rest++);
-		if (!suffix || check_shl_overflow(n, 10 * (suffix - suffixes + 1), &n))
-			return -EINVAL;
-	}
-	if (*rest && strcmp(rest, "\n"))
-		return -EINVAL;
-	*bytes = n;
-	return 0;
-}
-
-static int size_set(const char *val, const struct kernel_param *kp)
-{
-	unsigned long long bytes;
-
-	if (parse_size(val, &bytes) || bytes < 512 || bytes > LLONG_MAX) {
-		pr_err("size=%s: not a size in bytes from 512 on (suffixes K, M, G, T)\n",
-		       val);
-		return -EINVAL;
-	}
-	*(unsigned long long *)kp->arg = bytes;
-	return 0;
-}
-
-static const struct kernel_param_ops size_ops = {
-	.set = size_set,
-	.get = param_get_ullong,
-};
-
-static int num_queues_set(const char *val, const struct kernel_param *kp)
-{
-	int err = param_set_uint_minmax(val, kp, 1, VBS_MAX_QUEUES);
-
-	if (err)
-		pr_err("num_queues=%s: not a number from 1 to %u\n", val,
-		       VBS_MAX_QUEUES);
-	return err;
-}
-
-static const struct kernel_param_ops num_queues_ops = {
-	.set = num_queues_set,
-	.get = param_get_uint,
-};
-
-static int block_size_set(const char *val, const struct kernel_param *kp)
-{
-	unsigned int bytes;
-
-	if (kstrtouint(val, 10, &bytes) || (bytes != 512 && bytes != 4096)) {
-		pr_err("block_size=%s: neither 512 nor 4096\n", val);
-		return -EINVAL;
-	}
-	*(unsigned int *)kp->arg = bytes;
-	return 0;
-}
-
-static const struct kernel_param_ops block_size_ops = {
-	.set = block_size_set,
-	.get = param_get_uint,
-};
-
-module_param_cb(size, &size_ops, &size, 0444);
-MODULE_PARM_DESC(size, "Size of a RAM disk in bytes, suffixes K, M, G, T (default: 1G)");
-module_param_cb(num_queues, &num_queues_ops, &num_queues, 0444);
-MODULE_PARM_DESC(num_queues, "Number of virtqueues of a disk, 1 to 64 (default: one per online CPU, at most 8)");
-module_param_cb(block_size, &block_size_ops, &block_size, 0444);
-MODULE_PARM_DESC(block_size, "Logical block size in bytes, 512 or 4096 (default: 512)");
-module_param(write_cache, bool, 0444);
-MODULE_PARM_DESC(write_cache, "Disks start with the write cache on (default: Y)");
-
-static int check_params(void)
-{
-	if (size % block_size) {
-		pr_err("size=%llu: not a multiple of block_size=%u\n", size,
-		       block_size);
-		return -EINVAL;
-	}
-	if (!num_queues)
-		num_queues = min(num_online_cpus(), 8U);
-	return 0;
-}
-
 /* ---- disks ---- */
 
 static struct device *mgmt_parent;
+
+/* For what has no line of its own in the log. */
+static int failed(const char *name, int err)
+{
+	pr_err("dev add %s: %s (%d)\n", name,
+	       err == -EEXIST ? "a vDPA device of this name exists" : "failed",
+	       err);
+	return err;
+}
 
 /**
  * vbs_dev_free - last reference to a disk is gone, or making it failed
@@ -138,9 +42,14 @@ void vbs_dev_free(struct vdpa_device *vdpa)
 		kvfree(dev->vqs[i]);
 	}
 	kfree(dev->vqs);
+	if (dev->wq)
+		destroy_workqueue(dev->wq);
 	if (dev->backend)
 		dev->backend->ops->free(dev->backend);
 	vbs_as_destroy(&dev->as);
+	vbs_sysfs_free(dev);
+	if (dev->desc)
+		vbs_desc_release(dev->desc);
 }
 
 static int add_queues(struct vbs_dev *dev, unsigned int nr)
@@ -165,51 +74,97 @@ static int add_queues(struct vbs_dev *dev, unsigned int nr)
 	return 0;
 }
 
+/* What a driver is told: what the backend has, unless the user says more. */
+static void init_limits(struct vbs_dev *dev, const struct vbs_params *params)
+{
+	struct vbs_limits *limits = &dev->limits;
+
+	*limits = dev->backend->limits;
+	if (params->physical_block_size)
+		limits->physical_block_size = params->physical_block_size;
+	limits->physical_block_size = max(limits->physical_block_size,
+					  params->block_size);
+	if (params->seg_max)
+		limits->seg_max = params->seg_max;
+	/*
+	 * QEMU takes no libblkio disk whose largest transfer is not a multiple
+	 * of the preferred one.
+	 */
+	if (limits->io_opt && VBS_SIZE_MAX % limits->io_opt)
+		limits->io_opt = 0;
+}
+
 /* After an error vbs_dev_free() undoes what was done. */
-static int init_disk(struct vbs_dev *dev, u64 features)
+static int init_disk(struct vbs_dev *dev, const struct vbs_params *params,
+		     u64 features)
 {
 	int err;
 
-	mutex_init(&dev->lock);
-	spin_lock_init(&dev->cfg_lock);
+	init_limits(dev, params);
 	dev->device_features = features;
-	dev->write_cache = write_cache;
-	dev->wce = write_cache;
-	dev->disk.capacity = size >> VBS_SECTOR_SHIFT;
-	dev->disk.block_size = block_size;
+	dev->queue_size = params->queue_size;
+	dev->write_cache = params->write_cache;
+	dev->wce = params->write_cache;
+	dev->disk.capacity = dev->limits.size >> VBS_SECTOR_SHIFT;
+	dev->disk.block_size = params->block_size;
+	dev->disk.seg_max = dev->limits.seg_max;
 	dev->disk.readonly = features & BIT_ULL(VIRTIO_BLK_F_RO);
-	strtomem_pad(dev->serial, vbs_name(dev), 0);
+	if (*params->serial)
+		memcpy(dev->serial, params->serial, sizeof(dev->serial));
+	else
+		strtomem_pad(dev->serial, vbs_name(dev), 0);
 
-	vbs_as_init(&dev->as);
+	if (dev->backend->ops->async) {
+		dev->wq = alloc_workqueue("vbs-%s",
+					  WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					  vbs_name(dev));
+		if (!dev->wq)
+			return failed(vbs_name(dev), -ENOMEM);
+	}
 	err = vbs_map_init(&dev->vdpa);
-	if (err)
-		return err;
-	dev->backend = vbs_ram_create();
-	if (!dev->backend)
-		return -ENOMEM;
 	/* Without MQ a driver knows of one queue. */
-	return add_queues(dev, features & BIT_ULL(VIRTIO_BLK_F_MQ) ?
-			       num_queues : 1);
+	if (!err)
+		err = add_queues(dev, features & BIT_ULL(VIRTIO_BLK_F_MQ) ?
+				      params->num_queues : 1);
+	return err ? failed(vbs_name(dev), err) : 0;
+}
+
+/* All that can be had with this backend and this description. */
+static u64 possible_features(const struct vbs_params *params,
+			     const struct vbs_limits *limits)
+{
+	u64 features = VBS_FEATURES;
+
+	if (!params->discard || !limits->discard_granularity)
+		features &= ~BIT_ULL(VIRTIO_BLK_F_DISCARD);
+	if (!limits->secure_erase)
+		features &= ~BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE);
+	return features;
 }
 
 static int wanted_features(const char *name,
 			   const struct vdpa_dev_set_config *config,
+			   const struct vbs_params *params, u64 possible,
 			   u64 *features)
 {
 	u64 needed = VBS_FEATURES_NEEDED;
 
 	/* A driver that is not told takes it for 512. */
-	if (block_size != 512)
+	if (params->block_size != 512)
 		needed |= BIT_ULL(VIRTIO_BLK_F_BLK_SIZE);
-	/* A disk is read-only when it is asked to be. */
-	*features = VBS_FEATURES & ~BIT_ULL(VIRTIO_BLK_F_RO);
-	if (!(config->mask & BIT_ULL(VDPA_ATTR_DEV_FEATURES)))
+	if (params->readonly)
+		needed |= BIT_ULL(VIRTIO_BLK_F_RO);
+	if (!(config->mask & BIT_ULL(VDPA_ATTR_DEV_FEATURES))) {
+		/* A disk is read-only when it is asked to be. */
+		*features = params->readonly ? possible :
+			    possible & ~BIT_ULL(VIRTIO_BLK_F_RO);
 		return 0;
+	}
 
 	*features = config->device_features;
-	if (*features & ~VBS_FEATURES) {
+	if (*features & ~possible) {
 		pr_err("dev add %s: device_features %#llx: %#llx cannot be had\n",
-		       name, *features, *features & ~VBS_FEATURES);
+		       name, *features, *features & ~possible);
 		return -EOPNOTSUPP;
 	}
 	if (~*features & needed) {
@@ -220,50 +175,116 @@ static int wanted_features(const char *name,
 	return 0;
 }
 
+/* With its backend, which vbs_dev_free() closes. */
+static int open_disk(struct vbs_dev *dev, const struct vbs_params *wanted,
+		     const struct vdpa_dev_set_config *config)
+{
+	const char *name = vbs_name(dev);
+	struct vbs_params params = *wanted;
+	struct vbs_backend *be;
+	u64 features;
+	int err;
+
+	err = vbs_params_check(&params, name);
+	if (err)
+		return err;
+	if (config->mask & BIT_ULL(VDPA_ATTR_DEV_FEATURES) &&
+	    config->device_features & BIT_ULL(VIRTIO_BLK_F_RO))
+		params.readonly = true;
+
+	be = vbs_backend_open(&params, name);
+	if (IS_ERR(be))
+		return PTR_ERR(be) == -ENOMEM ? failed(name, -ENOMEM) :
+						PTR_ERR(be);
+	dev->backend = be;
+	err = wanted_features(name, config, &params,
+			      possible_features(&params, &be->limits),
+			      &features);
+	if (err)
+		return err;
+	return init_disk(dev, &params, features);
+}
+
+/* By its description, or the defaults. */
+static int make_disk(struct vbs_dev *dev,
+		     const struct vdpa_dev_set_config *config)
+{
+	struct vbs_desc *desc = vbs_desc_hold(vbs_name(dev));
+	struct vbs_params params;
+	int err;
+
+	if (IS_ERR(desc))
+		return failed(vbs_name(dev), PTR_ERR(desc));
+	if (desc) {
+		dev->desc = desc;
+		dev->badblocks = vbs_desc_badblocks(desc);
+		return open_disk(dev, vbs_desc_params(desc), config);
+	}
+	err = vbs_params_init(&params);
+	if (err)
+		return failed(vbs_name(dev), err);
+	err = open_disk(dev, &params, config);
+	vbs_params_destroy(&params);
+	return err;
+}
+
+static int register_disk(struct vbs_dev *dev, struct vdpa_mgmt_dev *mdev)
+{
+	int err;
+
+	dev->vdpa.mdev = mdev;
+	err = vbs_sysfs_init(dev);
+	if (!err)
+		err = _vdpa_register_device(&dev->vdpa, dev->nr_vqs);
+	if (err)
+		return failed(vbs_name(dev), err);
+	vbs_debugfs_add(dev);
+	if (dev->desc)
+		vbs_desc_set_dev(dev->desc, dev);
+	pr_info("%s: %s disk of %llu bytes, block size %u, queues %u%s\n",
+		vbs_name(dev), dev->backend->ops->kind, dev->limits.size,
+		dev->disk.block_size, dev->nr_vqs,
+		dev->disk.readonly ? ", read-only" : "");
+	return 0;
+}
+
 static int vbs_dev_add(struct vdpa_mgmt_dev *mdev, const char *name,
 		       const struct vdpa_dev_set_config *config)
 {
 	struct vbs_dev *dev;
-	u64 features;
 	int err;
-
-	err = wanted_features(name, config, &features);
-	if (err)
-		return err;
 
 	dev = vdpa_blk_alloc_device(struct vbs_dev, vdpa, mgmt_parent,
 				    &vbs_config_ops, &vbs_map_ops, 1, 1, name,
 				    false);
-	if (IS_ERR(dev)) {
-		err = PTR_ERR(dev);
-		goto err_log;
-	}
-	err = init_disk(dev, features);
+	if (IS_ERR(dev))
+		return failed(name, PTR_ERR(dev));
+	mutex_init(&dev->lock);
+	spin_lock_init(&dev->cfg_lock);
+	vbs_as_init(&dev->as);
+	dev->io_stamp = jiffies;
+	err = make_disk(dev, config);
+	if (!err)
+		err = register_disk(dev, mdev);
 	if (err)
-		goto err_put;
-
-	dev->vdpa.mdev = mdev;
-	err = _vdpa_register_device(&dev->vdpa, dev->nr_vqs);
-	if (err)
-		goto err_put;
-
-	pr_info("%s: RAM disk of %llu bytes, block size %u, queues %u%s\n",
-		name, size, block_size, dev->nr_vqs,
-		dev->disk.readonly ? ", read-only" : "");
-	return 0;
-
-err_put:
-	put_device(&dev->vdpa.dev);
-err_log:
-	pr_err("dev add %s: %s (%d)\n", name,
-	       err == -EEXIST ? "a vDPA device of this name exists" : "failed",
-	       err);
+		put_device(&dev->vdpa.dev);
 	return err;
 }
 
 static void vbs_dev_del(struct vdpa_mgmt_dev *mdev, struct vdpa_device *vdpa)
 {
+	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+
+	if (dev->desc)
+		vbs_desc_set_dev(dev->desc, NULL);
+	/*
+	 * It waits for a client that has the disk open: the state of the rings
+	 * shall be there to be read meanwhile.
+	 */
+	get_device(&vdpa->dev);
 	_vdpa_unregister_device(vdpa);
+	vbs_debugfs_remove(dev);
+	put_device(&vdpa->dev);
 }
 
 static const struct vdpa_mgmtdev_ops mgmt_ops = {
@@ -289,22 +310,28 @@ static int __init vbs_init(void)
 {
 	int err;
 
-	err = check_params();
+	err = vbs_params_setup();
 	if (err)
 		return err;
-
 	mgmt_parent = root_device_register(KBUILD_MODNAME);
 	if (IS_ERR(mgmt_parent))
 		return PTR_ERR(mgmt_parent);
-
-	mgmt_dev.device = mgmt_parent;
-	mgmt_dev.max_supported_vqs = num_queues;
-	err = vdpa_mgmtdev_register(&mgmt_dev);
+	vbs_debugfs_init();
+	err = vbs_configfs_init();
 	if (err)
 		goto err_root;
+
+	mgmt_dev.device = mgmt_parent;
+	mgmt_dev.max_supported_vqs = VBS_MAX_QUEUES;
+	err = vdpa_mgmtdev_register(&mgmt_dev);
+	if (err)
+		goto err_configfs;
 	return 0;
 
+err_configfs:
+	vbs_configfs_exit();
 err_root:
+	vbs_debugfs_exit();
 	root_device_unregister(mgmt_parent);
 	return err;
 }
@@ -313,6 +340,8 @@ static void __exit vbs_exit(void)
 {
 	/* Removes the disks that are left. */
 	vdpa_mgmtdev_unregister(&mgmt_dev);
+	vbs_configfs_exit();
+	vbs_debugfs_exit();
 	root_device_unregister(mgmt_parent);
 	vbs_ram_exit();
 }

@@ -36,10 +36,10 @@ TRACE_EVENT(vdpa_blk_req_start,
 );
 
 TRACE_EVENT(vdpa_blk_req_done,
-	TP_PROTO(const struct vbs_vq *vq, u8 status, u32 len),
-	TP_ARGS(vq, status, len),
+	TP_PROTO(const struct vbs_io *io, u8 status, u32 len),
+	TP_ARGS(io, status, len),
 	TP_STRUCT__entry(
-		__string(disk, vbs_name(vq->dev))
+		__string(disk, vbs_name(io->vq->dev))
 		__field(u16, vq)
 		__field(u16, head)
 		__field(u32, type)
@@ -49,10 +49,10 @@ TRACE_EVENT(vdpa_blk_req_done,
 	),
 	TP_fast_assign(
 		__assign_str(disk);
-		__entry->vq = vq->index;
-		__entry->head = vq->chain.head;
-		__entry->type = vq->req.type;
-		__entry->sector = vq->req.sector;
+		__entry->vq = io->vq->index;
+		__entry->head = io->head;
+		__entry->type = io->type;
+		__entry->sector = io->sector;
 		__entry->len = len;
 		__entry->status = status;
 	),

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requests being executed, from the decoded chain to the used entry.
+ *
+ * The queue's worker starts them one after the other; they end in any order and
+ * in any context: here, in the backend's interrupt, or in the work queue for
+ * what sleeps.  Whoever ends a request writes its status and its used entry
+ * himself, under vbs_vq.done_lock, and nobody else is woken for it.
+ */
+#include <linux/bottom_half.h>
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+#include <linux/vhost_iotlb.h>
+#include <linux/wait_bit.h>
+
+#include "blk_sim.h"
+#include "vdpa_blk_compat.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* Bytes copied at a time when segments do not suit the backend. */
+#define VBS_BOUNCE_SIZE	(64U << 10)
+
+/* ---- the end of a request ---- */
+
+static void call(const struct vdpa_callback *cb)
+{
+	bool task = in_task() && !irqs_disabled();
+
+	if (!cb->callback)
+		return;
+	/*
+	 * virtio-vdpa's callback completes block requests, which would wake
+	 * ksoftirqd for each outside of a softirq.
+	 */
+	if (task)
+		local_bh_disable();
+	cb->callback(cb->private);
+	if (task)
+		local_bh_enable();
+}
+
+void vbs_io_signal(struct vbs_vq *vq)
+{
+	struct vdpa_callback cb;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vq->done_lock, flags);
+	vq->stats.irqs++;
+	cb = vq->cb;
+	spin_unlock_irqrestore(&vq->done_lock, flags);
+	call(&cb);
+}
+
+/* What is to be called, without the lock, now that the driver can see it all. */
+static struct vdpa_callback publish(struct vbs_vq *vq)
+{
+	struct vbs_ring *ring = &vq->ring;
+
+	lockdep_assert_held(&vq->done_lock);
+
+	if (ring->used_idx != ring->used_published) {
+		vq->stats.batches++;
+		if (vbs_ring_publish(ring)) {
+			vq->stats.irqs++;
+			return vq->cb;
+		}
+	}
+	return (struct vdpa_callback){};
+}
+
+void vbs_io_batch_begin(struct vbs_vq *vq)
+{
+	lockdep_assert_held(&vq->lock);
+
+	if (vq->dev->backend->ops->rw_sleeps)
+		return;
+	spin_lock_irq(&vq->done_lock);
+	vq->batching = true;
+	spin_unlock_irq(&vq->done_lock);
+}
+
+void vbs_io_batch_end(struct vbs_vq *vq)
+{
+	struct vdpa_callback cb;
+
+	lockdep_assert_held(&vq->lock);
+
+	spin_lock_irq(&vq->done_lock);
+	vq->batching = false;
+	cb = publish(vq);
+	spin_unlock_irq(&vq->done_lock);
+	call(&cb);
+}
+
+static enum vbs_stat_group group_of(u32 type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_OUT:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return VBS_STAT_WRITE;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return VBS_STAT_DISCARD;
+	case VIRTIO_BLK_T_FLUSH:
+		return VBS_STAT_FLUSH;
+	default:
+		return VBS_STAT_READ;
+	}
+}
+
+/* Is another request at work than the one that asks? */
+static bool others_active(const struct vbs_dev *dev)
+{
+	unsigned int active = 0, i;
+
+	for (i = 0; i < dev->nr_vqs; i++)
+		active += atomic_read(&dev->vqs[i]->nr_active);
+	return active > 1;
+}
+
+/*
+ * Time with at least one request at work, as the block layer counts it.  Looks
+ * at more than its own queue once in a jiffy only.
+ */
+static void update_io_ticks(struct vbs_dev *dev, unsigned long now, bool end)
+{
+	unsigned long stamp = READ_ONCE(dev->io_stamp);
+
+	if (time_after(now, stamp) &&
+	    try_cmpxchg(&dev->io_stamp, &stamp, now) &&
+	    (end || others_active(dev)))
+		atomic_long_add(now - stamp, &dev->io_ticks);
+}
+
+static void account(struct vbs_vq *vq, const struct vbs_io *io)
+{
+	enum vbs_stat_group group = group_of(io->type);
+	unsigned long now = jiffies;
+
+	lockdep_assert_held(&vq->done_lock);
+
+	vq->stats.ios[group]++;
+	vq->stats.ticks[group] += now - io->start;
+	if (io->err)
+		vq->stats.errors++;
+	else
+		vq->stats.sectors[group] += io->sectors;
+	update_io_ticks(vq->dev, now, true);
+}
+
+/*
+ * The length is what was written to the device-writable part.  After an error
+ * it is the status only, though it may stand behind data: what vhost-user
+ * devices answer too.
+ */
+static void io_complete(struct vbs_io *io)
+{
+	u8 status = vbs_errno_to_status(io->err);
+	struct vbs_vq *vq = io->vq;
+	struct vdpa_callback cb = {};
+	unsigned long flags;
+	u32 len = 0;
+
+	if (io->status) {
+		*io->status = status;
+		len = io->err ? 1 : io->len;
+	}
+	trace_vdpa_blk_req_done(io, status, len);
+
+	spin_lock_irqsave(&vq->done_lock, flags);
+	vbs_ring_push(&vq->ring, io->head, len);
+	account(vq, io);
+	io->next = vq->free;
+	vq->free = io;
+	if (!vq->batching)
+		cb = publish(vq);
+	spin_unlock_irqrestore(&vq->done_lock, flags);
+
+	call(&cb);
+	/* From here on vbs_io_drain() may return, and @vq is not ours. */
+	if (atomic_dec_and_test(&vq->nr_active))
+		wake_up_var(&vq->nr_active);
+}
+
+static bool put_was_last(struct vbs_io *io, int err)
+{
+	if (err)
+		cmpxchg(&io->err, 0, err);
+	return atomic_dec_and_test(&io->refs);
+}
+
+void vbs_io_put(struct vbs_io *io, int err)
+{
+	if (put_was_last(io, err))
+		io_complete(io);
+}
+
+static void complete_work(struct work_struct *work)
+{
+	io_complete(container_of(work, struct vbs_io, work));
+}
+
+void vbs_io_put_locked(struct vbs_io *io, int err)
+{
+	if (!put_was_last(io, err))
+		return;
+	INIT_WORK(&io->work, complete_work);
+	queue_work(io->vq->dev->wq, &io->work);
+}
+
+void vbs_io_drain(struct vbs_vq *vq)
+{
+	lockdep_assert_held(&vq->lock);
+
+	wait_var_event(&vq->nr_active, !atomic_read(&vq->nr_active));
+}
+
+/* ---- what sleeps ---- */
+
+/* Linux drivers ask for UNMAP whether write_zeroes_may_unmap is set or not. */
+static bool may_unmap(const struct vbs_dev *dev, const struct vbs_range *range)
+{
+	return range->unmap &&
+	       dev->device_features & BIT_ULL(VIRTIO_BLK_F_DISCARD);
+}
+
+static int do_range(struct vbs_dev *dev, u32 type,
+		    const struct vbs_range *range)
+{
+	struct vbs_backend *be = dev->backend;
+	u64 pos = range->sector << VBS_SECTOR_SHIFT;
+	u64 len = (u64)range->nr << VBS_SECTOR_SHIFT;
+
+	if (!len)
+		return 0;
+	switch (type) {
+	case VIRTIO_BLK_T_DISCARD:
+		return be->ops->discard(be, pos, len);
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return be->ops->secure_erase(be, pos, len);
+	default:
+		return be->ops->write_zeroes(be, pos, len,
+					     may_unmap(dev, range));
+	}
+}
+
+static int do_ranges(struct vbs_io *io, const struct vbs_range *ranges, u32 nr)
+{
+	struct vbs_dev *dev = io->vq->dev;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < nr && !err; i++) {
+		if (vbs_sectors_bad(dev, ranges[i].sector, ranges[i].nr))
+			err = -EIO;
+		else
+			err = do_range(dev, io->type, &ranges[i]);
+	}
+	/* Section 5.2.6.2: without a write cache it has to last. */
+	if (!err && io->durable)
+		err = dev->backend->ops->flush(dev->backend, io);
+	return err;
+}
+
+static int do_sleeping(struct vbs_io *io, const struct vbs_range *ranges,
+		       u32 nr)
+{
+	struct vbs_backend *be = io->vq->dev->backend;
+
+	if (io->type == VIRTIO_BLK_T_FLUSH)
+		return be->ops->flush(be, io);
+	return do_ranges(io, ranges, nr);
+}
+
+static void io_work(struct work_struct *work)
+{
+	struct vbs_io *io = container_of(work, struct vbs_io, work);
+	struct vbs_range *ranges = io->ranges;
+	unsigned int flags;
+	int err;
+
+	flags = vbs_backend_begin();
+	err = do_sleeping(io, ranges, io->nr_ranges);
+	vbs_backend_end(flags);
+	kfree(ranges);
+	vbs_io_put(io, err);
+}
+
+/* Without memory for a copy of the ranges the worker does it, and waits. */
+static int io_sleeping(struct vbs_vq *vq, struct vbs_io *io, u32 nr)
+{
+	const struct vbs_range *ranges = vq->req.ranges;
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		io->sectors += ranges[i].nr;
+	io->ranges = NULL;
+	io->nr_ranges = nr;
+	if (nr)
+		io->ranges = kmemdup(ranges, nr * sizeof(*ranges),
+				     GFP_NOIO | __GFP_NOWARN);
+	if (!vq->dev->backend->ops->async || (nr && !io->ranges)) {
+		kfree(io->ranges);
+		return do_sleeping(io, ranges, nr);
+	}
+
+	vbs_io_get(io);
+	INIT_WORK(&io->work, io_work);
+	queue_work(vq->dev->wq, &io->work);
+	return 0;
+}
+
+/* ---- execution ---- */
+
+/* Section 5.2.6: the ID string is not terminated when it fills the buffer. */
+static int execute_get_id(struct vbs_vq *vq, struct vbs_io *io,
+			  struct vbs_mem *mem)
+{
+	struct vbs_iter *data = &vq->req.data;
+	u32 len = min_t(u64, data->left, VIRTIO_BLK_ID_BYTES);
+
+	io->len = 1 + len;
+	return vbs_iter_write(data, mem, vq->dev->serial, len);
+}
+
+/* The copy that segments need which do not suit the backend. */
+static int execute_bounced(struct vbs_vq *vq, struct vbs_mem *mem, u64 pos,
+			   bool write)
+{
+	struct vbs_backend *be = vq->dev->backend;
+	struct vbs_iter *data = &vq->req.data;
+	u32 size = VBS_BOUNCE_SIZE, len;
+	int err = 0;
+	void *buf;
+
+	buf = kmalloc(size, GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
+	if (!buf) {
+		size = PAGE_SIZE;
+		buf = kmalloc(size, GFP_NOIO);
+	}
+	if (!buf)
+		return -ENOMEM;
+
+	while (data->left && !err) {
+		len = min_t(u64, data->left, size);
+		if (write)
+			err = vbs_iter_read(data, mem, buf, len);
+		if (!err)
+			err = be->ops->rw_buf(be, buf, pos, len, write);
+		if (!err && !write)
+			err = vbs_iter_write(data, mem, buf, len);
+		pos += len;
+		vq->stats.bounced += len;
+	}
+	kfree(buf);
+	return err;
+}
+
+/*
+ * The client's segments are cut where its pages end: addresses have to be
+ * aligned to blocks, for the pieces to be whole ones.
+ */
+static bool must_bounce(const struct vbs_vq *vq)
+{
+	const struct vbs_limits *limits = &vq->dev->backend->limits;
+	u32 block_mask = limits->block_size - 1;
+
+	return vq->dev->as.odd || vq->req.align_len & block_mask ||
+	       vq->req.align_addr & (limits->dma_mask | block_mask);
+}
+
+static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
+		      struct vbs_mem *mem)
+{
+	bool write = vq->req.type == VIRTIO_BLK_T_OUT;
+	struct vbs_backend *be = vq->dev->backend;
+	u64 pos = vq->req.sector << VBS_SECTOR_SHIFT;
+	struct vbs_iter *data = &vq->req.data;
+	int err;
+
+	io->sectors = data->left >> VBS_SECTOR_SHIFT;
+	if (!write)
+		io->len = 1 + data->left;
+	if (vbs_sectors_bad(vq->dev, vq->req.sector, io->sectors))
+		return -EIO;
+	if (!be->ops->rw_buf || !must_bounce(vq))
+		return be->ops->rw(be, io, mem, pos, data, write);
+
+	/* What ended before is not to wait for this one. */
+	vbs_io_batch_end(vq);
+	err = execute_bounced(vq, mem, pos, write);
+	if (!err && write && io->durable)
+		err = be->ops->flush(be, io);
+	vbs_io_batch_begin(vq);
+	return err;
+}
+
+static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
+{
+	struct vbs_backend *be = vq->dev->backend;
+	struct vbs_req *req = &vq->req;
+
+	switch (req->type) {
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+		return execute_rw(vq, io, mem);
+	case VIRTIO_BLK_T_FLUSH:
+		if (atomic_read(&vq->dev->flush_lost) &&
+		    atomic_xchg(&vq->dev->flush_lost, 0))
+			return -EIO;
+		if (be->ops->flush_sleeps)
+			return io_sleeping(vq, io, 0);
+		return be->ops->flush(be, io);
+	case VIRTIO_BLK_T_GET_ID:
+		return execute_get_id(vq, io, mem);
+	default:
+		return io_sleeping(vq, io, req->nr_ranges);
+	}
+}
+
+/*
+ * Section 5.2.6.2: a driver without FLUSH takes every write for durable, and so
+ * does one that has switched the write cache off.
+ */
+static bool must_be_durable(const struct vbs_dev *dev)
+{
+	return !(dev->disk.features & BIT_ULL(VIRTIO_BLK_F_FLUSH)) ||
+	       !READ_ONCE(dev->wce);
+}
+
+static struct vbs_io *io_take(struct vbs_vq *vq)
+{
+	struct vbs_io *io;
+
+	/* There is one: vbs_ring_pop() lets no more chains in than there are. */
+	spin_lock_irq(&vq->done_lock);
+	io = vq->free;
+	vq->free = io->next;
+	atomic_inc(&vq->nr_active);
+	spin_unlock_irq(&vq->done_lock);
+
+	io->start = jiffies;
+	io->head = vq->chain.head;
+	io->status = NULL;
+	io->type = 0;
+	io->sector = 0;
+	io->sectors = 0;
+	io->len = 1;
+	io->err = 0;
+	io->durable = must_be_durable(vq->dev);
+	atomic_set(&io->refs, 1);
+	update_io_ticks(vq->dev, io->start, false);
+	return io;
+}
+
+void vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem)
+{
+	struct vbs_io *io = io_take(vq);
+	struct vbs_req *req = &vq->req;
+	u32 one = 1;
+	u8 status;
+	int err;
+
+	lockdep_assert_held(&vq->lock);
+
+	/* Without room for a status there is no way to answer: do nothing. */
+	if (!vbs_req_has_status(&vq->chain)) {
+		vbs_io_put(io, -EIO);
+		return;
+	}
+	status = vbs_req_decode(req, &vq->chain, mem, &vq->dev->disk);
+	io->type = req->type;
+	io->sector = req->sector;
+	io->status = vbs_mem_map(mem, req->status_iova, VHOST_MAP_WO, &one);
+	if (!io->status)
+		err = -EFAULT;
+	else if (status == VIRTIO_BLK_S_UNSUPP)
+		err = -EOPNOTSUPP;
+	else if (status != VIRTIO_BLK_S_OK)
+		err = -EIO;
+	else
+		err = execute(vq, io, mem);
+	vbs_io_put(io, err);
+}
+
+/* ---- memory ---- */
+
+int vbs_io_alloc(struct vbs_vq *vq)
+{
+	const struct vbs_backend_ops *ops = vq->dev->backend->ops;
+	size_t size = ALIGN(sizeof(struct vbs_io) + ops->io_size, 8);
+	unsigned int nr = ops->async ? vq->num : 1;
+	struct vbs_io *io;
+
+	lockdep_assert_held(&vq->lock);
+
+	vq->ios = kvcalloc(nr, size, GFP_KERNEL_ACCOUNT);
+	if (!vq->ios)
+		return -ENOMEM;
+	vq->free = NULL;
+	while (nr--) {
+		io = vq->ios + nr * size;
+		io->vq = vq;
+		io->next = vq->free;
+		vq->free = io;
+	}
+	return 0;
+}
+
+void vbs_io_free(struct vbs_vq *vq)
+{
+	kvfree(vq->ios);
+	vq->ios = NULL;
+	vq->free = NULL;
+}
