@@ -100,6 +100,15 @@ need() {
 	done
 }
 
+# need_module NAME...: skips the case unless the kernel has each of them
+need_module() {
+	local m
+	for m in "$@"; do
+		[ -d "/sys/module/${m//-/_}" ] || modprobe -q "$m" ||
+			skip "no $m in this kernel"
+	done
+}
+
 in_uml() {
 	grep -q "User Mode Linux" /proc/cpuinfo
 }
@@ -333,6 +342,13 @@ unmount() {
 	umount "$1"
 }
 
+# at_end CMD...: run when the case has ended and its disks are deleted; what
+# was said last is run first
+at_end() {
+	printf '%q ' "$@" >> "$TMP/at_end"
+	echo >> "$TMP/at_end"
+}
+
 case_cleanup() {
 	local rc=$? i
 	trap - EXIT ERR
@@ -351,6 +367,9 @@ case_cleanup() {
 			{ echo "FAILED: disk $i cannot be deleted"; rc=1; }
 	done < "$TMP/disks"
 	[ ! -e "$TMP/autoprobe" ] || autoprobe 1
+	while read -r i; do
+		eval "$i" || { echo "FAILED: at the end: $i"; rc=1; }
+	done < <(tac "$TMP/at_end")
 	exit "$rc"
 }
 
@@ -383,6 +402,7 @@ run_cases() {
 		: > "$TMP/pids"
 		: > "$TMP/mounts"
 		: > "$TMP/disks"
+		: > "$TMP/at_end"
 		rm -f "$TMP/skip" "$TMP/autoprobe"
 		klog_mark "$name"
 		# A signal for all of us must not end sed, or the cleanup would

@@ -3,10 +3,12 @@
 #
 # A guest with ordinary private memory uses the disk as QEMU's
 # vhost-vdpa-device, over PCI and over MMIO: it reads what the host wrote,
-# writes what the host then reads. The guest is the small one that
-# selftests/vm/setup.sh makes; its init tells what it does and says how it went.
+# writes what the host then reads. Over PCI the disk is a file that grows while
+# the guest runs. The guest is the small one that selftests/vm/setup.sh makes;
+# its init tells what it does and says how it went.
 
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/storage.sh"
 
 QEMU=qemu-system-x86_64
 TIMEOUT=240
@@ -40,12 +42,24 @@ result() {
 	sed -n 's/.*GUEST-RESULT: ok .*\b'"$1"'=\([^ \r]*\).*/\1/p' "$TMP/guest"
 }
 
-# boot DEVICE MACHINE-ARGS...: on disk nest0, which has 1 MiB of the host at 0
+# grow: once the guest has seen the disk as it is
+grow() {
+	wait_for $TIMEOUT grep -qa "guest: /dev/vda has" "$TMP/guest"
+	truncate -s 8M "$TMP/disk"
+	desc_set nest0 revalidate_size 1
+}
+
+# boot GROW|"" DEVICE MACHINE-ARGS...: on disk nest0, which has 1 MiB of the
+# host at 0
 boot() {
-	local device=$1 dev chr want args rc=0
-	shift
+	local grow=$1 device=$2 dev chr want args rc=0
+	shift 2
 	need_guest "$device"
 	load
+	if [ -n "$grow" ]; then
+		truncate -s 2M "$TMP/disk"
+		desc_add nest0 "path=$TMP/disk"
+	fi
 	disk_add nest0
 	dev=$(disk_blk nest0)
 	head -c 1M /dev/urandom > "$TMP/host"
@@ -58,6 +72,9 @@ boot() {
 	# Without KVM the guest need not measure what it cannot measure well.
 	[ "$(accel)" = kvm ] || args+=" tsc_early_khz=2600000 lpj=5200000"
 	args+=" read_at=0 read_kib=1024 write_at=2048 write_kib=1024"
+	args+="${grow:+ grow=1}"
+	: > "$TMP/guest"
+	[ -z "$grow" ] || background grow
 	timeout $TIMEOUT $QEMU "$@" -accel "$(accel)" -cpu qemu64 -m 128M \
 		-nodefaults -display none -serial stdio -no-reboot \
 		-kernel "$GUEST_KERNEL" -initrd "$GUEST_INITRD" \
@@ -80,15 +97,15 @@ boot() {
 	disk_del nest0
 }
 
-over_pci() {
-	boot vhost-vdpa-device-pci -M pc -vga none
+over_pci_on_a_file_that_grows() {
+	boot grow vhost-vdpa-device-pci -M pc -vga none
 }
 
 # The transport is a legacy one unless told otherwise, and vDPA is not.
 over_mmio() {
-	boot vhost-vdpa-device \
+	boot "" vhost-vdpa-device \
 		-M microvm,acpi=off,pit=off,pic=off,rtc=on,isa-serial=on \
 		-global virtio-mmio.force-legacy=off
 }
 
-run_cases over_pci over_mmio
+run_cases over_pci_on_a_file_that_grows over_mmio

@@ -2,6 +2,10 @@
 /*
  * Getting a disk to test: modules, the vdpa tool, sysfs; and the kernel log.
  * See vhost_vdpa.h.
+ *
+ * VDPA_BLK_PATH in the environment is a file or block device to put behind the
+ * disks, instead of RAM. Each new disk finds it empty: a device must discard to
+ * zeroes. One disk at a time, the next one is refused as busy.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -21,6 +27,7 @@
 
 #define VDPA_BUS	"/sys/bus/vdpa"
 #define MODULE		"vdpa_blk_sim"
+#define DESCS		"/sys/kernel/config/" MODULE
 #define RUN_TIMEOUT_MS	60000
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -97,7 +104,7 @@ static int load(const char *params)
 
 	if (vv_run("modprobe " MODULE " %s", params) == 0)
 		return 0;
-	vv_run("modprobe -a vdpa vhost_iotlb");
+	vv_run("modprobe -a configfs vdpa vhost_iotlb");
 	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	slash = n > 0 ? strrchr(exe, '/') : NULL;
 	if (!slash)
@@ -223,8 +230,66 @@ int vv_disk_bind(struct vv_disk *disk)
 	return access(disk->node, F_OK) ? -errno : 0;
 }
 
+static int empty(const char *path)
+{
+	struct stat st;
+	__u64 range[2] = {};
+	bool ok;
+	int fd;
+
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ok = !fstat(fd, &st);
+	if (ok && S_ISREG(st.st_mode))
+		ok = !ftruncate(fd, 0) && !ftruncate(fd, st.st_size);
+	else if (ok)
+		ok = !ioctl(fd, BLKGETSIZE64, &range[1]) &&
+		     !ioctl(fd, BLKDISCARD, range);
+	close(fd);
+	return ok ? 0 : -EIO;
+}
+
+static int desc_write(const struct vv_disk *disk, const char *attr,
+		      const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), DESCS "/%s/%s", disk->name, attr);
+	return sysfs_write(path, text);
+}
+
+/* The tests know how many segments a disk in RAM takes, and its blocks. */
+static int describe(const struct vv_disk *disk, const char *backing)
+{
+	char dir[128];
+	int ret;
+
+	ret = empty(backing);
+	if (ret)
+		return ret;
+	snprintf(dir, sizeof(dir), DESCS "/%s", disk->name);
+	if (mkdir(dir, 0755))
+		return -errno;
+	ret = desc_write(disk, "path", backing);
+	if (!ret)
+		ret = desc_write(disk, "seg_max", "254");
+	if (!ret)
+		ret = desc_write(disk, "physical_block_size", "4096");
+	return ret;
+}
+
+static void undescribe(const struct vv_disk *disk)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), DESCS "/%s", disk->name);
+	rmdir(dir);
+}
+
 int vv_disk_add(struct vv_disk *disk, __u64 features)
 {
+	const char *backing = getenv("VDPA_BLK_PATH");
 	static unsigned int serial;
 	char attr[64] = "";
 	int ret;
@@ -235,8 +300,10 @@ int vv_disk_add(struct vv_disk *disk, __u64 features)
 	if (features)
 		snprintf(attr, sizeof(attr), "device_features 0x%llx",
 			 (unsigned long long)features);
-	if (vv_run("vdpa dev add name %s mgmtdev %s %s", disk->name,
+	if ((backing && describe(disk, backing)) ||
+	    vv_run("vdpa dev add name %s mgmtdev %s %s", disk->name,
 		   vv_mgmtdev(), attr)) {
+		undescribe(disk);
 		disk->name[0] = '\0';
 		return -EINVAL;
 	}
@@ -253,8 +320,10 @@ bool vv_can_choose_features(void)
 
 void vv_disk_del(struct vv_disk *disk)
 {
-	if (disk->name[0])
+	if (disk->name[0]) {
 		vv_run("vdpa dev del %s", disk->name);
+		undescribe(disk);
+	}
 	disk->name[0] = '\0';
 }
 

@@ -103,7 +103,7 @@ prepare() {
 	need fio fio
 	need qemu-io qemu-utils
 	need $QEMU qemu-system-x86
-	modprobe -a vdpa vhost_vdpa virtio_vdpa virtio_blk 2> /dev/null ||
+	modprobe -a configfs vdpa vhost_vdpa virtio_vdpa virtio_blk 2> /dev/null ||
 		die "kernel $(uname -r) has no vDPA; without HERE=1 the demo runs in a VM"
 	[ ! -e $SYSFS ] || die "there is a vDPA device $DISK already"
 	# Disks are given to VMs as pinned memory.
