@@ -23,13 +23,13 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/types.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
@@ -53,9 +53,9 @@
 
 /* What a sector is filled with. */
 struct stamp {
-	uint64_t magic;
-	uint32_t slot;
-	uint32_t number;
+	__u64 magic;
+	__u32 slot;
+	__u32 number;
 };
 
 #define STAMPS		(SECTOR / sizeof(struct stamp))
@@ -66,7 +66,7 @@ static void die(const char *what)
 	exit(2);
 }
 
-static uint32_t number_of(const void *sector, uint32_t slot)
+static __u32 number_of(const void *sector, __u32 slot)
 {
 	const struct stamp *s = sector;
 	unsigned int i;
@@ -92,12 +92,12 @@ static int disk_fd;
 static bool zeroes;
 static bool odd;
 static struct writer writers[THREADS];
-static _Atomic uint32_t acked[SLOTS];
+static atomic_uint acked[SLOTS];
 static atomic_uint allowed;
 static atomic_bool stop;
 
 static void fill(struct stamp *s, unsigned int slot, unsigned int nr,
-		 uint32_t number)
+		 __u32 number)
 {
 	unsigned int i;
 
@@ -109,7 +109,7 @@ static void fill(struct stamp *s, unsigned int slot, unsigned int nr,
 }
 
 static void write_slots(void *buf, unsigned int slot, unsigned int nr,
-			uint32_t number)
+			__u32 number)
 {
 	ssize_t len = nr * SLOT;
 
@@ -122,7 +122,7 @@ static void write_slots(void *buf, unsigned int slot, unsigned int nr,
 
 static void zero_slot(unsigned int slot)
 {
-	uint64_t range[2] = { (uint64_t)slot * SLOT, SLOT };
+	__u64 range[2] = { (__u64)slot * SLOT, SLOT };
 
 	if (ioctl(disk_fd, BLKZEROOUT, range))
 		die("BLKZEROOUT");
@@ -183,7 +183,7 @@ static void wait_for_writers(unsigned int number)
 
 static int load(const char *disk, char *dm, const char *path, bool sync)
 {
-	static uint32_t now[SLOTS];
+	static __u32 now[SLOTS];
 	unsigned int mark, i;
 	FILE *file;
 
@@ -267,17 +267,17 @@ static int print_extents(const char *path)
 #define LOG_MARK	0x8
 
 struct log_super {
-	uint64_t magic;
-	uint64_t version;
-	uint64_t nr_entries;
-	uint32_t sector_size;
+	__u64 magic;
+	__u64 version;
+	__u64 nr_entries;
+	__u32 sector_size;
 };
 
 struct log_entry {
-	uint64_t sector;
-	uint64_t nr_sectors;
-	uint64_t flags;
-	uint64_t data_len;
+	__u64 sector;
+	__u64 nr_sectors;
+	__u64 flags;
+	__u64 data_len;
 };
 
 struct check {
@@ -290,8 +290,8 @@ struct check {
 	unsigned int mark;		/* last one seen */
 	unsigned long lost;
 	unsigned long flushes, fuas, writes;
-	uint32_t cached[SECTORS];
-	uint32_t durable[SECTORS];
+	__u32 cached[SECTORS];
+	__u32 durable[SECTORS];
 };
 
 static struct check check;
@@ -346,7 +346,7 @@ static void skip_log(void)
 
 static void check_mark(void)
 {
-	static uint32_t want[SLOTS];
+	static __u32 want[SLOTS];
 	unsigned int i;
 
 	if (fread(want, sizeof(want), 1, check.acked) != 1)
@@ -376,9 +376,9 @@ static void replay_sector(unsigned long long sector, const void *data,
 
 static void replay_entry(void)
 {
-	uint64_t head[SECTOR / 8 + 1] = {}, data[SECTOR / 8];
+	__u64 head[SECTOR / 8 + 1] = {}, data[SECTOR / 8];
 	struct log_entry *e = (struct log_entry *)head;
-	uint64_t i, sector;
+	__u64 i, sector;
 	bool forget, fua;
 
 	read_log(head);
@@ -412,9 +412,9 @@ static void replay_entry(void)
 static int check_log(const char *log, const char *acked_path,
 		     const char *extents)
 {
-	uint64_t head[SECTOR / 8];
+	__u64 head[SECTOR / 8];
 	struct log_super *super = (struct log_super *)head;
-	uint64_t n;
+	__u64 n;
 
 	read_extents(extents);
 	check.log = fopen(log, "r");

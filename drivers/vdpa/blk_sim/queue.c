@@ -185,7 +185,7 @@ static int vq_batch(struct vbs_vq *vq, struct vbs_mem *mem)
 		trace_vdpa_blk_req_start(vq);
 		vbs_io_start(vq, mem);
 		cond_resched();
-		if (jiffies != start)
+		if (time_after(jiffies, start))
 			break;
 	}
 	blk_finish_plug(&plug);
