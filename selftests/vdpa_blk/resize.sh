@@ -114,6 +114,11 @@ a_logical_volume_grows_under_load() {
 	grows size_lvm
 }
 
+a_remote_device_grows_under_load() {
+	back_nvme 32 loop
+	grows nvme_grow
+}
+
 a_file_system_grows_with_the_disk() {
 	local blocks
 	need resize2fs
@@ -248,7 +253,8 @@ disks_go_while_sizes_change() {
 }
 
 run_cases a_file_grows_under_load a_loop_device_grows_under_load \
-	a_logical_volume_grows_under_load a_file_system_grows_with_the_disk \
+	a_logical_volume_grows_under_load a_remote_device_grows_under_load \
+	a_file_system_grows_with_the_disk \
 	through_vhost a_file_shrinks a_loop_device_shrinks \
 	odd_sizes_are_refused a_read_only_disk_grows ram_stays_as_it_is \
 	disks_go_while_sizes_change

@@ -16,7 +16,8 @@
 #   back_loop MIB [LOSETUP-ARG...]     a file in $TMP behind it: BACKING_FILE
 #   back_brd MIB
 #   back_lvm MIB                       a logical volume on a loop device
-#   back_nvme MIB                      nvme-tcp on 127.0.0.1, null_blk behind
+#   back_nvme MIB [loop]               nvme-tcp on 127.0.0.1, null_blk behind, or
+#                                      a loop device: nvme_grow MIB
 #   back_nbd MIB                       qemu-nbd, a file in $TMP behind it
 #   back_file ext4|xfs MIB [FS-MIB]    a sparse file, in a file system of its
 #                                      own on a loop device, mounted at
@@ -285,7 +286,13 @@ back_nvme() {
 	local answer
 	need_configfs
 	need_module nvmet nvmet-tcp nvme-tcp
-	back_null_blk "$1"
+	if [ "${2:-}" = loop ]; then
+		back_loop "$1"
+	else
+		back_null_blk "$1"
+	fi
+	NVME_BEHIND=$BACKING
+	NVME_NS=$NVMET/subsystems/$nqn/namespaces/1
 	ip link set lo up
 	while [ -d "$NVMET/ports/$port" ]; do
 		port=$((port + 1))
@@ -298,6 +305,18 @@ back_nvme() {
 	answer=${answer#*instance=}
 	at_end nvme_disconnect "${answer%%,*}"
 	wait_for 20 __nvme_disk "$nqn"
+}
+
+__nvme_has() {
+	[ "$(blockdev --getsize64 "$BACKING")" -eq "$1" ]
+}
+
+# The target is told, and the host hears of it from the target.
+nvme_grow() {
+	truncate -s "${1}M" "$BACKING_FILE"
+	losetup -c "$NVME_BEHIND"
+	echo 1 > "$NVME_NS/revalidate_size"
+	wait_for 20 __nvme_has $(($1 << 20))
 }
 
 __nbd_free() {
