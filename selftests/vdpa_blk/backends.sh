@@ -200,30 +200,6 @@ nbd() {
 	serves
 }
 
-# io COMMAND...: each a qemu-io command, on CHR
-io() {
-	local c
-	local -a args
-	for c in "$@"; do
-		args+=(-c "$c")
-	done
-	if ! qemu-io --image-opts \
-		"driver=virtio-blk-vhost-vdpa,path=$CHR,cache.direct=on" \
-		"${args[@]}" > "$TMP/io" 2>&1 ||
-		grep -Eqi "fail|error" "$TMP/io"; then
-		cat "$TMP/io"
-		return 1
-	fi
-}
-
-need_libblkio() {
-	need qemu-io
-	qemu-io --image-opts driver=virtio-blk-vhost-vdpa,path=/nonexistent,cache.direct=on \
-		-c quit 2>&1 | grep -qi "unknown driver" &&
-		skip "this qemu-io has no libblkio driver (package qemu-block-extra)"
-	:
-}
-
 # through_libblkio [ATTR=VALUE...]: and the backing has what was written
 through_libblkio() {
 	need_libblkio

@@ -320,6 +320,33 @@ blk_attr() {
 	cat "/sys/block/${2##*/}/$1"
 }
 
+# ---- libblkio, as qemu-io uses it ----------------------------------------
+
+need_libblkio() {
+	need qemu-io
+	# Built in or a module, the driver list has it.
+	qemu-io --image-opts driver=virtio-blk-vhost-vdpa,path=/nonexistent,cache.direct=on \
+		-c quit 2>&1 | grep -qi "unknown driver" &&
+		skip "this qemu-io has no libblkio driver (package qemu-block-extra)"
+	:
+}
+
+# io COMMAND...: each a qemu-io command, on the node $CHR
+io() {
+	local c
+	local -a args
+	for c in "$@"; do
+		args+=(-c "$c")
+	done
+	if ! qemu-io --image-opts \
+		"driver=virtio-blk-vhost-vdpa,path=$CHR,cache.direct=on" \
+		"${args[@]}" > "$TMP/io" 2>&1 ||
+		grep -Eqi "fail|error" "$TMP/io"; then
+		grep -vE "^(wrote|read|discard) |ops;" "$TMP/io"
+		return 1
+	fi
+}
+
 # ---- background jobs and mounts -------------------------------------------
 
 # background CMD...: sets BG_PID; killed at the end of the case

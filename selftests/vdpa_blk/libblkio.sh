@@ -5,31 +5,6 @@
 
 . "$(dirname "$0")/common.sh"
 
-need_libblkio() {
-	need qemu-io
-	# Built in or a module, the driver list has it.
-	qemu-io --image-opts driver=virtio-blk-vhost-vdpa,path=/nonexistent,cache.direct=on \
-		-c quit 2>&1 | grep -qi "unknown driver" &&
-		skip "this qemu-io has no libblkio driver (package qemu-block-extra)"
-	:
-}
-
-# io COMMAND...: each a qemu-io command
-io() {
-	local c
-	local -a args
-	for c in "$@"; do
-		args+=(-c "$c")
-	done
-	if ! qemu-io --image-opts \
-		"driver=virtio-blk-vhost-vdpa,path=$CHR,cache.direct=on" \
-		"${args[@]}" > "$TMP/io" 2>&1 ||
-		grep -Eqi "fail|error" "$TMP/io"; then
-		grep -vE "^(wrote|read|discard) |ops;" "$TMP/io"
-		return 1
-	fi
-}
-
 a_disk() {
 	need_libblkio
 	load
