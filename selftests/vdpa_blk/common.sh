@@ -298,7 +298,7 @@ __disk_blk() {
 # disk_blk NAME: binds it to virtio_vdpa and prints its /dev/vdX
 disk_blk() {
 	disk_bind "$1" virtio_vdpa
-	wait_for 20 __disk_blk "$1"
+	wait_for 60 __disk_blk "$1"
 }
 
 __disk_chr() {
@@ -312,7 +312,7 @@ __disk_chr() {
 # disk_chr NAME: binds it to vhost_vdpa and prints its /dev/vhost-vdpa-N
 disk_chr() {
 	disk_bind "$1" vhost_vdpa
-	wait_for 20 __disk_chr "$1"
+	wait_for 60 __disk_chr "$1"
 }
 
 # queue FILE DEV: an attribute of /sys/block/vdX/

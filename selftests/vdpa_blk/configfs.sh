@@ -345,7 +345,7 @@ partitions_are_devices_of_their_own() {
 	printf ',4M\n,4M\n' | sfdisk -q --no-reread --no-tell-kernel "$dev"
 	partx -a "$dev"
 	at_end partx -d "$dev"
-	wait_for 10 [ -b "${dev}p2" ]
+	wait_for 60 [ -b "${dev}p2" ]
 	disk_on cfg1 "${dev}p1"
 	disk_on cfg2 "${dev}p2"
 	bad_disk "Device or resource busy" "path=$dev:" "path=$dev"

@@ -204,7 +204,7 @@ a_device_that_hangs() {
 	dm suspend --noflush --nolockfs vbsbad
 	background has A 0 1048576
 	reader=$BG_PID
-	wait_for 20 in_flight && sleep 1 && kill -0 "$reader" && waits=yes
+	wait_for 60 in_flight && sleep 1 && kill -0 "$reader" && waits=yes
 	# Before anything else: a disk that waits cannot be deleted.
 	dm resume vbsbad
 	[ -n "$waits" ] || fail "the read has not waited"
@@ -248,7 +248,7 @@ a_device_is_back() {
 	refused "No such file" desc_set bad0 revalidate_size 1
 	read_fails 0 4096
 	echo 1 > "$dir/power"
-	wait_for 10 [ -b "$BACKING" ]
+	wait_for 60 [ -b "$BACKING" ]
 	# Nobody has told it yet.
 	read_fails 0 4096
 	desc_set bad0 revalidate_size 1
@@ -272,7 +272,7 @@ another_device_is_there() {
 	echo 0 > "$dir/power"
 	echo $((MIB * 2)) > "$dir/size"
 	echo 1 > "$dir/power"
-	wait_for 10 [ -b "$BACKING" ]
+	wait_for 60 [ -b "$BACKING" ]
 	refused "busy" desc_set bad0 revalidate_size 1
 	read_fails 0 4096
 	# Without a driver it may be any.

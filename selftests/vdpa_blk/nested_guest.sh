@@ -11,7 +11,7 @@
 . "$(dirname "$0")/storage.sh"
 
 QEMU=qemu-system-x86_64
-TIMEOUT=240
+TIMEOUT=400
 
 need_guest() {
 	need $QEMU timeout

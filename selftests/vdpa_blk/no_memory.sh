@@ -82,11 +82,11 @@ writes_beyond_memory_fail_with_eio() {
 
 	# A discard makes room, if not at once: pages go after a grace period.
 	blkdiscard "$big"
-	wait_for 20 dd if=/dev/zero of="$big" bs=1M count=8 oflag=direct \
+	wait_for 60 dd if=/dev/zero of="$big" bs=1M count=8 oflag=direct \
 		status=none || fail "no room after a discard"
 
 	disk_del nomem0
-	wait_for 20 memory_back "$before" ||
+	wait_for 60 memory_back "$before" ||
 		fail "the memory is not back: $before MiB before, $(free_mib) now"
 	dd if=/dev/zero of="$other" bs=1M count=16 seek=8 oflag=direct status=none
 	unmount "$TMP/hog"

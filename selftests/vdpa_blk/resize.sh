@@ -30,7 +30,7 @@ revalidate() {
 # new_size MIB: /dev/vdX gets it, the driver says so
 new_size() {
 	revalidate
-	wait_for 20 size_is $(($1 * MIB)) || fail "$DEV has not $1 MiB"
+	wait_for 60 size_is $(($1 * MIB)) || fail "$DEV has not $1 MiB"
 	expect "lines of the driver" 1 "$(klog_count "new size: $(($1 * 2048)) ")"
 	expect "lines of the disk" 1 \
 		"$(klog_count "$MOD: size0: size changed from .* to $(($1 * MIB)) ")"
@@ -71,7 +71,7 @@ grows() {
 	say "seed $SEED"
 	rm -f "$TMP/enough"
 	background fio_until_enough
-	wait_for 20 has_written
+	wait_for 60 has_written
 	for mib in 36 40 48; do
 		"$1" $mib
 		new_size $mib
@@ -205,7 +205,7 @@ odd_sizes_are_refused() {
 	truncate -s $((32 * MIB + 4096)) "$BACKING_FILE"
 	losetup -c "$BACKING"
 	revalidate
-	wait_for 20 size_is $((32 * MIB + 4096))
+	wait_for 60 size_is $((32 * MIB + 4096))
 }
 
 a_read_only_disk_grows() {
@@ -246,7 +246,7 @@ disks_go_while_sizes_change() {
 		disk_add size0
 		DEV=$(disk_blk size0)
 		size_loop $((16 + i))
-		wait_for 20 size_is $(((16 + i) * MIB)) || fail "not $((16 + i)) MiB"
+		wait_for 60 size_is $(((16 + i) * MIB)) || fail "not $((16 + i)) MiB"
 		disk_del size0
 	done
 	expect "what was said" "" "$(grep -v "No such device" "$TMP/said" || :)"

@@ -41,10 +41,10 @@ since() {
 counted() {
 	local what=$1 want=$2 before
 	shift 2
-	wait_for 10 same || fail "'$(ours)' here, '$(theirs)' in the block layer"
+	wait_for 60 same || fail "'$(ours)' here, '$(theirs)' in the block layer"
 	before=$(ours)
 	"$@"
-	wait_for 10 same || fail "$what: '$(ours)', but '$(theirs)' in the block layer"
+	wait_for 60 same || fail "$what: '$(ours)', but '$(theirs)' in the block layer"
 	expect "$what" "$want" "$(since "$before" "$(ours)")"
 }
 
@@ -92,7 +92,7 @@ under_fio_too() {
 		--bsrange=4k-64k --blockalign=4k --size=8M --numjobs=4 \
 		--iodepth=16 --randseed="$SEED" --minimal --name=a \
 		> "$TMP/fio" || fail "$(cat "$TMP/fio")"
-	wait_for 10 same || fail "'$(ours)' here, '$(theirs)' in the block layer"
+	wait_for 60 same || fail "'$(ours)' here, '$(theirs)' in the block layer"
 	sums_are_the_whole
 	requests=$(awk '{ print $1 + $5 + $12 + $16 }' \
 		"$VDPA_BUS/devices/stat0/stat")
@@ -170,8 +170,8 @@ many_at_once_are_busy_once() {
 	background fio --filename="$DEV" --direct=1 --ioengine=libaio \
 		--rw=randread --bs=4k --size=2M --io_size=512k --iodepth=16 \
 		--minimal --name=a --output="$TMP/fio"
-	wait_for 20 in_flight || fail "never anything in flight"
-	wait_for 20 grep -qx "live: 1" "/sys/kernel/debug/$MOD/stat0/vq0" ||
+	wait_for 60 in_flight || fail "never anything in flight"
+	wait_for 60 grep -qx "live: 1" "/sys/kernel/debug/$MOD/stat0/vq0" ||
 		fail "the queue is not live"
 	wait "$BG_PID" || fail "$(cat "$TMP/fio")"
 	start=$(($(uptime_ms) - start))
@@ -182,7 +182,7 @@ many_at_once_are_busy_once() {
 	[ $ticks -ge $((128 * (SLOW_MS - 20))) ] || fail "reads too fast"
 	[ $busy -le $((start + 40)) ] || fail "busy longer than it took"
 	[ $busy -ge $((8 * (SLOW_MS - 20))) ] || fail "not busy enough"
-	wait_for 10 idle || fail "in flight for ever"
+	wait_for 60 idle || fail "in flight for ever"
 }
 
 debugfs_tells_of_the_ring() {
@@ -202,7 +202,7 @@ debugfs_tells_of_the_ring() {
 
 look_at_all() {
 	local f vq=/sys/kernel/debug/$MOD/stat0/vq
-	wait_for 20 in_flight || return
+	wait_for 60 in_flight || return
 	for f in "$VDPA_BUS/devices/stat0/stat" "$VDPA_BUS"/devices/stat0/vq*/* \
 		"$vq"* "$DESCS/stat0/path" "$DESCS/stat0/badblocks"; do
 		timeout 20 cat "$f" > "$TMP/seen" || return
@@ -257,7 +257,7 @@ reading_while_disks_come_and_go() {
 		other=$(disk_blk stat1)
 		background dd if=/dev/zero of="$other" bs=64k oflag=direct \
 			status=none 2> /dev/null
-		wait_for 20 has_written stat1
+		wait_for 60 has_written stat1
 		disk_del stat1
 	done
 }

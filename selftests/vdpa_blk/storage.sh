@@ -102,7 +102,7 @@ back_null_blk() {
 	# Older kernels have names of their own for them.
 	BACKING=/dev/$name
 	[ -d "/sys/block/$name" ] || BACKING=/dev/nullb$(cat "$dir/index")
-	wait_for 10 [ -b "$BACKING" ]
+	wait_for 60 [ -b "$BACKING" ]
 }
 
 back_loop() {
@@ -128,7 +128,7 @@ back_brd() {
 		skip "no brd in this kernel"
 	at_end rmmod brd
 	BACKING=/dev/ram0
-	wait_for 10 [ -b $BACKING ]
+	wait_for 60 [ -b $BACKING ]
 }
 
 # ---- file systems ---------------------------------------------------------
@@ -174,7 +174,7 @@ dm() {
 # A process that looks at new devices may have it open for a moment.
 dm_del() {
 	[ -b "/dev/mapper/$1" ] || return 0
-	wait_for 10 dm remove "$1" 2> /dev/null || dm remove "$1"
+	wait_for 60 dm remove "$1" 2> /dev/null || dm remove "$1"
 }
 
 dm_add() {
@@ -183,7 +183,7 @@ dm_add() {
 	dm create "$1" --table "$2"
 	at_end dm_del "$1"
 	BACKING=/dev/mapper/$1
-	wait_for 10 [ -b "$BACKING" ]
+	wait_for 60 [ -b "$BACKING" ]
 }
 
 dm_swap() {
@@ -237,7 +237,7 @@ back_lvm() {
 	at_end vg_del "$vg"
 	lvm lvcreate -q -y -Wn -L "${1}M" -n disk "$vg" > /dev/null
 	BACKING=/dev/$vg/disk
-	wait_for 10 [ -b "$BACKING" ]
+	wait_for 60 [ -b "$BACKING" ]
 }
 
 # ---- from elsewhere -------------------------------------------------------
@@ -304,7 +304,7 @@ back_nvme() {
 	exec {NVME_FD}>&-
 	answer=${answer#*instance=}
 	at_end nvme_disconnect "${answer%%,*}"
-	wait_for 20 __nvme_disk "$nqn"
+	wait_for 60 __nvme_disk "$nqn"
 }
 
 __nvme_has() {
@@ -316,7 +316,7 @@ nvme_grow() {
 	truncate -s "${1}M" "$BACKING_FILE"
 	losetup -c "$NVME_BEHIND"
 	echo 1 > "$NVME_NS/revalidate_size"
-	wait_for 20 __nvme_has $(($1 << 20))
+	wait_for 60 __nvme_has $(($1 << 20))
 }
 
 __nbd_free() {
@@ -349,7 +349,7 @@ back_nbd() {
 	qemu-nbd --connect="$BACKING" --socket="$BACKING_FILE.socket" \
 		--format=raw --discard=unmap --cache=writeback "$BACKING_FILE"
 	at_end nbd_del "$BACKING"
-	wait_for 20 __nbd_ready
+	wait_for 60 __nbd_ready
 }
 
 # ---- statistics -----------------------------------------------------------
