@@ -24,6 +24,7 @@ DEBUG_SCRIPTS="libblkio.sh"
 # Minutes under emulation. dkms compiles: natively in user-mode Linux, for all
 # kernels.
 SLOW_PROGS="dkms.sh backends.sh vhost_backends.sh flush_order.sh configfs.sh"
+LONG_PROGS="$SLOW_PROGS faults.sh resize.sh stats.sh"
 ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_layouts"
@@ -58,7 +59,7 @@ run_stage() {
 			"TEST_PROGS=$DEBUG_SCRIPTS"
 		;;
 	uml)
-		vm_tests "$1" "SKIP_PROGS=nested_guest.sh${QUICK:+ $SLOW_PROGS}"
+		vm_tests "$1" "SKIP_PROGS=nested_guest.sh${QUICK:+ $LONG_PROGS}"
 		;;
 	6.12)
 		vm_tests "$1" "SKIP_PROGS=dkms.sh"
