@@ -11,6 +11,7 @@
 MIB=16
 # Of the disk, for discards against a shadow copy.
 SHADOW_MIB=8
+ROUNDS=${ROUNDS:-${EMULATED:+3}}
 ROUNDS=${ROUNDS:-$(often 12 6)}
 
 # device_reads: MiB so far from the device below the backing's file system

@@ -130,6 +130,13 @@ if in_uml && zgrep -q '^CONFIG_KASAN=y' /proc/config.gz 2> /dev/null; then
 	SLOW=yes
 fi
 
+# A kernel in an emulated CPU: ten times slower, too. Tests that only need
+# fewer rounds there ask for it.
+EMULATED=
+if grep -q "QEMU TCG" /proc/cpuinfo; then
+	EMULATED=yes
+fi
+
 # often N SLOW-N: how often to do something
 often() {
 	if [ -n "$SLOW" ]; then
