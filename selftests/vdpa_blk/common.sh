@@ -134,6 +134,7 @@ fi
 # fewer rounds there ask for it.
 EMULATED=
 if grep -q "QEMU TCG" /proc/cpuinfo; then
+	# shellcheck disable=SC2034 # for tests
 	EMULATED=yes
 fi
 
