@@ -37,8 +37,8 @@ OUT=$TOP/build/check
 # Seconds after which a stage has hung.
 limit_of() {
 	case $1 in
-	uml) echo 600 ;;
-	uml-debug) echo 1200 ;;
+	uml) echo 1800 ;;
+	uml-debug) echo 2400 ;;
 	*) echo 3600 ;;
 	esac
 }
