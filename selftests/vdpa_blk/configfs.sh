@@ -13,7 +13,7 @@ SECURE_ERASE=$((1 << 16))
 BASE=$((1 << 32 | 1 << 33))
 
 ALL="path size num_queues queue_size block_size physical_block_size seg_max"
-ALL+=" serial readonly write_cache direct_io discard badblocks revalidate_size"
+ALL+=" serial readonly write_cache direct_io discard poll_us badblocks revalidate_size"
 
 # With limits of log lines that nobody has used up.
 reload() {
@@ -54,12 +54,13 @@ defaults_are_the_parameters() {
 	desc_add cfg0
 	# shellcheck disable=SC2086 # words
 	attrs cfg0 $FIXED size=1073741824 block_size=512 write_cache=1 \
-		num_queues=$((cpus < 8 ? cpus : 8))
+		num_queues=$((cpus < 8 ? cpus : 8)) poll_us=0
 	desc_del cfg0
-	reload size=6M num_queues=5 block_size=4096 write_cache=N
+	reload size=6M num_queues=5 block_size=4096 write_cache=N poll_us=77
 	desc_add cfg0
 	# shellcheck disable=SC2086 # words
-	attrs cfg0 $FIXED size=6291456 num_queues=5 block_size=4096 write_cache=0
+	attrs cfg0 $FIXED size=6291456 num_queues=5 block_size=4096 \
+		write_cache=0 poll_us=77
 }
 
 without_a_folder_the_parameters_count() {
@@ -108,6 +109,7 @@ values_are_read_back() {
 	written block_size 4096 512
 	written physical_block_size 512 4096 1048576 0
 	written seg_max 1 254 0
+	written poll_us 1 10000 0
 	written serial a "two words" 12345678901234567890 ""
 	written readonly 1 0
 	written write_cache 0 1
@@ -186,6 +188,7 @@ bad_numbers_are_refused() {
 	bad_values "$e" queue_size 0 1 3 1000 2048 -2 65536 ""
 	bad_values "$e" block_size 0 511 1024 2048 8192 -512 abc ""
 	bad_values "$e" physical_block_size 1 256 513 3000 2097152 -1 abc ""
+	bad_values "$e" poll_us 10001 -1 abc "" 1.5
 	bad_values "$e" seg_max 255 -1 abc "" 4294967296
 	bad_values "$e" size 0 511 abc 1X 1MM "1 M" 9223372036854775808 \
 		16777216T -1 ""
@@ -473,7 +476,7 @@ all_of() {
 }
 
 while_it_exists_it_is_constant() {
-	local attr v old log constant=${ALL% badblocks*}
+	local attr v old log constant=${ALL% poll_us*}
 	reload
 	desc_add cfg0 size=1M "badblocks=8 8"
 	disk_add cfg0
@@ -489,6 +492,8 @@ while_it_exists_it_is_constant() {
 		[[ $log == *"$MOD: cfg0: $attr"* ]] || fail "no log line of $attr"
 	done
 	expect "all of it" "$old" "$(all_of cfg0)"
+	desc_set cfg0 poll_us 50
+	expect "poll_us" 50 "$(desc_get cfg0 poll_us)"
 	desc_set cfg0 badblocks "16 8"
 	desc_set cfg0 revalidate_size 1
 	expect "badblocks" "8 16" "$(desc_get cfg0 badblocks)"

@@ -5,7 +5,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-PARAMS="size num_queues block_size write_cache"
+PARAMS="size num_queues block_size poll_us write_cache"
 
 version_matches_dkms_conf() {
 	local want
@@ -97,7 +97,8 @@ write_cache_off() {
 
 bad_values_are_refused() {
 	local v n bad
-	bad="size=0 size=99999999999T num_queues=65 block_size=1024 write_cache=maybe"
+	bad="size=0 size=99999999999T num_queues=65 block_size=1024 poll_us=10001
+		write_cache=maybe"
 	[ -n "$SLOW" ] || bad+=" size=abc size=1X size=100 num_queues=0
 		num_queues=abc num_queues=-1 block_size=0 block_size=513
 		block_size=8192"

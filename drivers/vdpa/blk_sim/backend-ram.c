@@ -100,9 +100,10 @@ static bool ram_is_short(struct vbs_ram *ram)
  * for, when the disk is used on this host.  RETRY_MAYFAIL: page cache goes
  * first, but no process is killed.
  */
-static int ram_page_add(struct vbs_ram *ram, unsigned long index)
+static int ram_page_add(struct vbs_ram *ram, unsigned long index, bool nowait)
 {
-	const gfp_t gfp = GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN :
+			  GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	struct page *page;
 	int err;
 
@@ -113,17 +114,19 @@ static int ram_page_add(struct vbs_ram *ram, unsigned long index)
 	}
 	page = alloc_page(gfp | __GFP_ZERO);
 	if (!page)
-		return -ENOMEM;
+		return nowait ? -EAGAIN : -ENOMEM;
 	err = xa_insert(&ram->pages, index, page, gfp);
 	if (err)
 		__free_page(page);
+	if (nowait && err == -ENOMEM)
+		return -EAGAIN;
 	/* Another queue was first. */
 	return err == -EBUSY ? 0 : err;
 }
 
 /* The part of a transfer that lies in one page of the disk. */
 static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
-		       bool write)
+		       bool write, bool nowait)
 {
 	unsigned int offset = offset_in_page(pos);
 	unsigned long index = pos >> PAGE_SHIFT;
@@ -144,7 +147,7 @@ static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
 			memset(va, 0, len);
 			return 0;
 		}
-		err = ram_page_add(ram, index);
+		err = ram_page_add(ram, index, nowait);
 		if (err)
 			return err;
 	}
@@ -167,12 +170,13 @@ static int ram_rw(struct vbs_backend *be, struct vbs_io *io,
 				 write ? VHOST_MAP_RO : VHOST_MAP_WO, &len);
 		if (!va)
 			return -EFAULT;
-		err = ram_rw_page(ram, va, pos, len, write);
+		err = ram_rw_page(ram, va, pos, len, write, io->nowait);
 		if (err)
 			return err;
 		vbs_iter_advance(data, len);
 		pos += len;
-		cond_resched();
+		if (!io->nowait)
+			cond_resched();
 	}
 	return 0;
 }

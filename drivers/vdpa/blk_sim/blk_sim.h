@@ -26,6 +26,9 @@
 /* Most virtqueues of a disk. */
 #define VBS_MAX_QUEUES	64
 
+/* Longest time that an empty ring is polled for, in microseconds. */
+#define VBS_MAX_POLL_US	10000
+
 struct vbs_dev;
 struct vbs_io;
 struct vbs_mapping;
@@ -43,6 +46,8 @@ struct vbs_vq;
  * @physical_block_size: bytes, a power of two from @block_size on; 0 for what
  *	the backend has
  * @seg_max: most data segments of a request; 0 for what the backend has
+ * @poll_us: longest time to poll an empty ring for, in microseconds; 0 for not
+ *	at all.  The one value that may change while a disk exists
  * @serial: answer to GET_ID, padded with NUL; all NUL for the disk's name
  * @readonly: no writes
  * @write_cache: the write cache is on after a reset
@@ -57,6 +62,7 @@ struct vbs_params {
 	u32 block_size;
 	u32 physical_block_size;
 	u32 seg_max;
+	u32 poll_us;
 	char serial[VIRTIO_BLK_ID_BYTES] __nonstring;
 	bool readonly;
 	bool write_cache;
@@ -414,6 +420,7 @@ struct vbs_stats {
  * @sectors: for the statistics
  * @head: the chain's
  * @durable: a write must be on stable storage when it ends
+ * @nowait: must not sleep: -EAGAIN instead, and the worker does all of it again
  * @refs: parts that have not ended; the last one completes the request
  * @err: the first error of a part
  * @work: for what sleeps, and for the end of what ends under a lock
@@ -432,6 +439,7 @@ struct vbs_io {
 	u32 sectors;
 	u16 head;
 	bool durable;
+	bool nowait;
 	atomic_t refs;
 	int err;
 	struct work_struct work;
@@ -444,10 +452,15 @@ struct vbs_io {
  * vbs_io_start - execute the chain in vbs_vq.chain
  * @vq: its queue; vbs_vq.lock held
  * @mem: the client's memory
+ * @nowait: do not sleep; only with a backend that is not asynchronous
  *
- * It is completed some time later, or before this returns.  May sleep.
+ * It is completed some time later, or before this returns.  May sleep, without
+ * @nowait.
+ *
+ * Return: false when @nowait was in the way: the chain has to be given back, and
+ * executed by who can wait.
  */
-void vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem);
+bool vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait);
 
 /**
  * vbs_io_get - one more part that the end of a request waits for
@@ -522,6 +535,7 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @worker: the thread that serves it
  * @work: queued by every kick
  * @waiters: those who want @lock and wait for the worker to let it go
+ * @kicked: a kick came that found @lock taken: who lets it go looks
  * @lock: guards all below; the worker holds it while it uses the ring, so that
  *	taking it, with vbs_vq_lock(), drains the queue.  Inside vbs_dev.lock,
  *	outside vbs_dev.cfg_lock
@@ -541,7 +555,12 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @home: CPUs that @worker runs on without such a wish
  * @pinned: @affinity was set
  * @deadline: in jiffies, when the worker lets others have the lock
- * @ring: valid while live; its used side is under @done_lock
+ * @idle_since: when the worker last found the ring empty, local_clock()
+ * @poll_ns: how long it looks for more before it sleeps, in nanoseconds
+ * @direct: kicks serve the queue in their own context: the client is virtio-vdpa,
+ *	and the backend has no need to sleep.  Read without the lock as a hint
+ * @async: the backend is, constant while live
+ * @ring: valid while live; its used side is under @done_lock if @async
  * @chain: the request to be started, as laid out by the client
  * @req: the request to be started, decoded
  * @ios: memory of all struct vbs_io while live
@@ -549,7 +568,8 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @done_lock: guards all below.  Innermost, any context
  * @free: those of @ios that are not at work
  * @nr_active: those that are; 0 means that nobody touches the ring or calls
- *	@cb but the worker.  Changed under the lock, the last decrement excepted
+ *	@cb but who holds @lock.  Changed under this lock, the last decrement
+ *	excepted.  Without @async, 1 while a batch is at work
  * @batching: the worker publishes what is completed
  * @cb: interrupt
  * @stats: statistics
@@ -561,6 +581,7 @@ struct vbs_vq {
 	struct kthread_work work;
 
 	atomic_t waiters;
+	bool kicked;
 	struct mutex lock;	/* guards all below */
 	bool ready;
 	bool has_addr;
@@ -577,6 +598,10 @@ struct vbs_vq {
 	cpumask_var_t home;
 	bool pinned;
 	unsigned long deadline;
+	u64 idle_since;
+	u64 poll_ns;
+	bool direct;
+	bool async;
 	struct vbs_ring ring;
 	struct vbs_chain chain;
 	struct vbs_req req;
@@ -608,17 +633,15 @@ static inline void vbs_vq_lock(struct vbs_vq *vq)
 	atomic_dec(&vq->waiters);
 }
 
-static inline void vbs_vq_unlock(struct vbs_vq *vq)
-	__releases(&vq->lock)
-{
-	mutex_unlock(&vq->lock);
-}
+void vbs_vq_unlock(struct vbs_vq *vq) __releases(&vq->lock);
 
 /**
- * vbs_vq_kick - have the worker look at the ring
+ * vbs_vq_kick - look at the ring, or have the worker do it
  * @vq: the queue, in any state
  *
- * Any context: vhost calls this with interrupts off inside an eventfd wake-up.
+ * Any context: vhost calls this with interrupts off inside an eventfd wake-up,
+ * and virtio-vdpa where one must not sleep.  With virtio-vdpa requests may be
+ * executed, and the interrupt may come, before this returns.
  */
 void vbs_vq_kick(struct vbs_vq *vq);
 
@@ -679,6 +702,8 @@ void vbs_vq_memory_back(struct vbs_vq *vq);
  * @limits: for the config space
  * @device_features: offered
  * @queue_size: recommended to drivers
+ * @poll_us: longest time that a worker polls an empty ring for, in microseconds;
+ *	may change at any time
  * @write_cache: state of the write cache after a reset
  * @serial: answer to GET_ID, padded with NUL
  * @io_stamp: jiffies of the last update of @io_ticks
@@ -708,6 +733,7 @@ struct vbs_dev {
 	struct vbs_limits limits;
 	u64 device_features;
 	u32 queue_size;
+	u32 poll_us;
 	bool write_cache;
 	char serial[VIRTIO_BLK_ID_BYTES] __nonstring;
 	unsigned long io_stamp;

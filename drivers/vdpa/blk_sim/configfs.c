@@ -364,6 +364,23 @@ static ssize_t vbs_desc_badblocks_show(struct config_item *item, char *page)
 VBS_STORE(badblocks, true)
 CONFIGFS_ATTR(vbs_desc_, badblocks);
 
+static int set_poll_us(const struct vbs_write *w)
+{
+	u32 n;
+
+	if (kstrtou32(w->val, 10, &n) || n > VBS_MAX_POLL_US)
+		return refuse(w, -EINVAL, "not a number from 0 to "
+			      __stringify(VBS_MAX_POLL_US));
+	w->desc->params.poll_us = n;
+	if (w->desc->dev)
+		WRITE_ONCE(w->desc->dev->poll_us, n);
+	return 0;
+}
+
+VBS_STORE(poll_us, true)
+VBS_SHOW(poll_us, "%u\n", desc->params.poll_us)
+CONFIGFS_ATTR(vbs_desc_, poll_us);
+
 static int set_revalidate_size(const struct vbs_write *w)
 {
 	if (w->len != 1 || *w->val != '1')
@@ -391,6 +408,7 @@ static struct configfs_attribute *vbs_desc_attrs[] = {
 	&vbs_desc_attr_write_cache,
 	&vbs_desc_attr_direct_io,
 	&vbs_desc_attr_discard,
+	&vbs_desc_attr_poll_us,
 	&vbs_desc_attr_badblocks,
 	&vbs_desc_attr_revalidate_size,
 	NULL,
@@ -570,5 +588,8 @@ void vbs_desc_set_dev(struct vbs_desc *desc, struct vbs_dev *dev)
 {
 	mutex_lock(&desc->lock);
 	desc->dev = dev;
+	/* It may have been written since the disk was made of the rest. */
+	if (dev)
+		WRITE_ONCE(dev->poll_us, desc->params.poll_us);
 	mutex_unlock(&desc->lock);
 }

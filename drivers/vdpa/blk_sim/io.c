@@ -2,10 +2,13 @@
 /*
  * Requests being executed, from the decoded chain to the used entry.
  *
- * The queue's worker starts them one after the other; they end in any order and
- * in any context: here, in the backend's interrupt, or in the work queue for
- * what sleeps.  Whoever ends a request writes its status and its used entry
- * himself, under vbs_vq.done_lock, and nobody else is woken for it.
+ * Whoever serves the queue starts them one after the other; they end in any
+ * order and in any context: here, in the backend's interrupt, or in the work
+ * queue for what sleeps.  Whoever ends a request writes its status and its used
+ * entry himself, under vbs_vq.done_lock, and nobody else is woken for it.
+ *
+ * With a backend that is not asynchronous requests end before the next one is
+ * started, under vbs_vq.lock: nothing else has to be taken, nothing counted.
  */
 #include <linux/bottom_half.h>
 #include <linux/jiffies.h>
@@ -21,6 +24,9 @@
 
 /* Bytes copied at a time when segments do not suit the backend. */
 #define VBS_BOUNCE_SIZE	(64U << 10)
+
+/* Most bytes that are copied in the context of a kick, by one request. */
+#define VBS_SHORT_MAX	(64U << 10)
 
 /* ---- the end of a request ---- */
 
@@ -53,12 +59,21 @@ void vbs_io_signal(struct vbs_vq *vq)
 	call(&cb);
 }
 
+/* Who ends requests of the queue has to hold this. */
+static void assert_may_end(const struct vbs_vq *vq)
+{
+	if (vq->async)
+		lockdep_assert_held(&vq->done_lock);
+	else
+		lockdep_assert_held(&vq->lock);
+}
+
 /* What is to be called, without the lock, now that the driver can see it all. */
 static struct vdpa_callback publish(struct vbs_vq *vq)
 {
 	struct vbs_ring *ring = &vq->ring;
 
-	lockdep_assert_held(&vq->done_lock);
+	assert_may_end(vq);
 
 	if (ring->used_idx != ring->used_published) {
 		vq->stats.batches++;
@@ -74,11 +89,13 @@ void vbs_io_batch_begin(struct vbs_vq *vq)
 {
 	lockdep_assert_held(&vq->lock);
 
-	if (vq->dev->backend->ops->rw_sleeps)
-		return;
-	spin_lock_irq(&vq->done_lock);
-	vq->batching = true;
-	spin_unlock_irq(&vq->done_lock);
+	if (!vq->async) {
+		atomic_set(&vq->nr_active, 1);
+	} else if (!vq->dev->backend->ops->rw_sleeps) {
+		spin_lock_irq(&vq->done_lock);
+		vq->batching = true;
+		spin_unlock_irq(&vq->done_lock);
+	}
 }
 
 void vbs_io_batch_end(struct vbs_vq *vq)
@@ -87,10 +104,15 @@ void vbs_io_batch_end(struct vbs_vq *vq)
 
 	lockdep_assert_held(&vq->lock);
 
-	spin_lock_irq(&vq->done_lock);
-	vq->batching = false;
-	cb = publish(vq);
-	spin_unlock_irq(&vq->done_lock);
+	if (!vq->async) {
+		atomic_set(&vq->nr_active, 0);
+		cb = publish(vq);
+	} else {
+		spin_lock_irq(&vq->done_lock);
+		vq->batching = false;
+		cb = publish(vq);
+		spin_unlock_irq(&vq->done_lock);
+	}
 	call(&cb);
 }
 
@@ -139,7 +161,7 @@ static void account(struct vbs_vq *vq, const struct vbs_io *io)
 	enum vbs_stat_group group = group_of(io->type);
 	unsigned long now = jiffies;
 
-	lockdep_assert_held(&vq->done_lock);
+	assert_may_end(vq);
 
 	vq->stats.ios[group]++;
 	vq->stats.ticks[group] += now - io->start;
@@ -155,12 +177,9 @@ static void account(struct vbs_vq *vq, const struct vbs_io *io)
  * it is the status only, though it may stand behind data: what vhost-user
  * devices answer too.
  */
-static void io_complete(struct vbs_io *io)
+static u32 answer(struct vbs_io *io)
 {
 	u8 status = vbs_errno_to_status(io->err);
-	struct vbs_vq *vq = io->vq;
-	struct vdpa_callback cb = {};
-	unsigned long flags;
 	u32 len = 0;
 
 	if (io->status) {
@@ -168,6 +187,15 @@ static void io_complete(struct vbs_io *io)
 		len = io->err ? 1 : io->len;
 	}
 	trace_vdpa_blk_req_done(io, status, len);
+	return len;
+}
+
+static void io_complete(struct vbs_io *io)
+{
+	struct vbs_vq *vq = io->vq;
+	struct vdpa_callback cb = {};
+	unsigned long flags;
+	u32 len = answer(io);
 
 	spin_lock_irqsave(&vq->done_lock, flags);
 	vbs_ring_push(&vq->ring, io->head, len);
@@ -182,6 +210,15 @@ static void io_complete(struct vbs_io *io)
 	/* From here on vbs_io_drain() may return, and @vq is not ours. */
 	if (atomic_dec_and_test(&vq->nr_active))
 		wake_up_var(&vq->nr_active);
+}
+
+/* Of a backend that is not asynchronous: published with its batch. */
+static void io_complete_sync(struct vbs_io *io)
+{
+	struct vbs_vq *vq = io->vq;
+
+	vbs_ring_push(&vq->ring, io->head, answer(io));
+	account(vq, io);
 }
 
 static bool put_was_last(struct vbs_io *io, int err)
@@ -301,7 +338,7 @@ static int io_sleeping(struct vbs_vq *vq, struct vbs_io *io, u32 nr)
 	if (nr)
 		io->ranges = kmemdup(ranges, nr * sizeof(*ranges),
 				     GFP_NOIO | __GFP_NOWARN);
-	if (!vq->dev->backend->ops->async || (nr && !io->ranges)) {
+	if (!vq->async || (nr && !io->ranges)) {
 		kfree(io->ranges);
 		return do_sleeping(io, ranges, nr);
 	}
@@ -420,6 +457,21 @@ static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 	}
 }
 
+/* Done in a moment, unless memory has to be found. */
+static bool is_short(const struct vbs_req *req)
+{
+	switch (req->type) {
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+		return req->data.left <= VBS_SHORT_MAX;
+	case VIRTIO_BLK_T_FLUSH:
+	case VIRTIO_BLK_T_GET_ID:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /*
  * Section 5.2.6.2: a driver without FLUSH takes every write for durable, and so
  * does one that has switched the write cache off.
@@ -434,13 +486,19 @@ static struct vbs_io *io_take(struct vbs_vq *vq)
 {
 	struct vbs_io *io;
 
+	if (!vq->async)
+		return vq->free;
 	/* There is one: vbs_ring_pop() lets no more chains in than there are. */
 	spin_lock_irq(&vq->done_lock);
 	io = vq->free;
 	vq->free = io->next;
 	atomic_inc(&vq->nr_active);
 	spin_unlock_irq(&vq->done_lock);
+	return io;
+}
 
+static void io_init(struct vbs_io *io, struct vbs_vq *vq, bool nowait)
+{
 	io->start = jiffies;
 	io->head = vq->chain.head;
 	io->status = NULL;
@@ -450,39 +508,54 @@ static struct vbs_io *io_take(struct vbs_vq *vq)
 	io->len = 1;
 	io->err = 0;
 	io->durable = must_be_durable(vq->dev);
+	io->nowait = nowait;
 	atomic_set(&io->refs, 1);
 	update_io_ticks(vq->dev, io->start, false);
-	return io;
 }
 
-void vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem)
+static int start(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 {
-	struct vbs_io *io = io_take(vq);
 	struct vbs_req *req = &vq->req;
 	u32 one = 1;
 	u8 status;
-	int err;
-
-	lockdep_assert_held(&vq->lock);
 
 	/* Without room for a status there is no way to answer: do nothing. */
-	if (!vbs_req_has_status(&vq->chain)) {
-		vbs_io_put(io, -EIO);
-		return;
-	}
+	if (!vbs_req_has_status(&vq->chain))
+		return -EIO;
+
 	status = vbs_req_decode(req, &vq->chain, mem, &vq->dev->disk);
 	io->type = req->type;
 	io->sector = req->sector;
 	io->status = vbs_mem_map(mem, req->status_iova, VHOST_MAP_WO, &one);
 	if (!io->status)
-		err = -EFAULT;
-	else if (status == VIRTIO_BLK_S_UNSUPP)
-		err = -EOPNOTSUPP;
-	else if (status != VIRTIO_BLK_S_OK)
-		err = -EIO;
-	else
-		err = execute(vq, io, mem);
-	vbs_io_put(io, err);
+		return -EFAULT;
+	if (status == VIRTIO_BLK_S_UNSUPP)
+		return -EOPNOTSUPP;
+	if (status != VIRTIO_BLK_S_OK)
+		return -EIO;
+	if (io->nowait && !is_short(req))
+		return -EAGAIN;
+	return execute(vq, io, mem);
+}
+
+bool vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
+{
+	struct vbs_io *io = io_take(vq);
+	int err;
+
+	lockdep_assert_held(&vq->lock);
+
+	io_init(io, vq, nowait);
+	err = start(vq, io, mem);
+	if (vq->async) {
+		vbs_io_put(io, err);
+	} else if (nowait && err == -EAGAIN) {
+		return false;
+	} else {
+		io->err = err;
+		io_complete_sync(io);
+	}
+	return true;
 }
 
 /* ---- memory ---- */
@@ -496,6 +569,7 @@ int vbs_io_alloc(struct vbs_vq *vq)
 
 	lockdep_assert_held(&vq->lock);
 
+	vq->async = ops->async;
 	vq->ios = kvcalloc(nr, size, GFP_KERNEL_ACCOUNT);
 	if (!vq->ios)
 		return -ENOMEM;

@@ -103,6 +103,7 @@ static int init_disk(struct vbs_dev *dev, const struct vbs_params *params,
 	init_limits(dev, params);
 	dev->device_features = features;
 	dev->queue_size = params->queue_size;
+	dev->poll_us = params->poll_us;
 	dev->write_cache = params->write_cache;
 	dev->wce = params->write_cache;
 	dev->disk.capacity = dev->limits.size >> VBS_SECTOR_SHIFT;

@@ -15,6 +15,7 @@ static unsigned long long size = 1ULL << 30;
 static unsigned int num_queues;
 static unsigned int block_size = 1U << VBS_SECTOR_SHIFT;
 static bool write_cache = true;
+static unsigned int poll_us;
 
 int vbs_parse_size(const char *val, u64 *bytes)
 {
@@ -92,6 +93,21 @@ static const struct kernel_param_ops block_size_ops = {
 	.get = param_get_uint,
 };
 
+static int poll_us_set(const char *val, const struct kernel_param *kp)
+{
+	int err = param_set_uint_minmax(val, kp, 0, VBS_MAX_POLL_US);
+
+	if (err)
+		pr_err("poll_us=%s: not a number from 0 to %u\n", val,
+		       VBS_MAX_POLL_US);
+	return err;
+}
+
+static const struct kernel_param_ops poll_us_ops = {
+	.set = poll_us_set,
+	.get = param_get_uint,
+};
+
 module_param_cb(size, &size_ops, &size, 0444);
 MODULE_PARM_DESC(size, "Size of a RAM disk in bytes, suffixes K, M, G, T (default: 1G)");
 module_param_cb(num_queues, &num_queues_ops, &num_queues, 0444);
@@ -100,6 +116,8 @@ module_param_cb(block_size, &block_size_ops, &block_size, 0444);
 MODULE_PARM_DESC(block_size, "Logical block size in bytes, 512 or 4096 (default: 512)");
 module_param(write_cache, bool, 0444);
 MODULE_PARM_DESC(write_cache, "Disks start with the write cache on (default: Y)");
+module_param_cb(poll_us, &poll_us_ops, &poll_us, 0444);
+MODULE_PARM_DESC(poll_us, "Longest time to poll an empty virtqueue for, in microseconds up to 10000 (default: 0, not at all)");
 
 /**
  * vbs_params_setup - once for the module: do its parameters go together?
@@ -126,6 +144,7 @@ int vbs_params_init(struct vbs_params *params)
 		.num_queues = num_queues,
 		.queue_size = VBS_RING_MAX,
 		.block_size = block_size,
+		.poll_us = poll_us,
 		.write_cache = write_cache,
 		.direct_io = true,
 		.discard = true,

@@ -5,6 +5,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/blkdev.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/vhost_iotlb.h>
 
@@ -15,19 +16,27 @@
 /* Requests between two updates of the used index. */
 #define VBS_BATCH	32
 
+/* Batches that a thread which kicks works for others, before the worker does. */
+#define VBS_DIRECT_BATCHES	4
+
 /* How long a worker keeps its lock when nobody wants it, in milliseconds. */
 #define VBS_SLICE	10
 
-void vbs_vq_kick(struct vbs_vq *vq)
-{
-	atomic_long_inc(&vq->kicks);
-	/* The state is the worker's to check: a check here races with start. */
-	kthread_queue_work(vq->worker, &vq->work);
-}
+/* A window that is worth polling for, in nanoseconds. */
+#define VBS_POLL_MIN	((u64)NSEC_PER_USEC)
 
 static void vq_wake(struct vbs_vq *vq)
 {
 	kthread_queue_work(vq->worker, &vq->work);
+}
+
+void vbs_vq_unlock(struct vbs_vq *vq)
+{
+	mutex_unlock(&vq->lock);
+	/* Pairs with the first one in vq_serve_direct(). */
+	smp_mb();
+	if (READ_ONCE(vq->kicked))
+		vq_wake(vq);
 }
 
 static void vq_unmap_ring(struct vbs_vq *vq)
@@ -109,6 +118,7 @@ void vbs_vq_start(struct vbs_vq *vq)
 	vbs_ring_init(ring, vq->base);
 	vq->lost = false;
 	vq->live = true;
+	WRITE_ONCE(vq->direct, vq->dev->as.identity && !vq->async);
 	WRITE_ONCE(vq->retry, false);
 	/* A kick may have come before, or been lost: look at the ring. */
 	vq_wake(vq);
@@ -123,6 +133,7 @@ void vbs_vq_stop(struct vbs_vq *vq)
 		return;
 	vbs_io_drain(vq);
 	vq->live = false;
+	WRITE_ONCE(vq->direct, false);
 	vq->base = vq->ring.last_avail;
 	vbs_io_free(vq);
 	vq_unmap_ring(vq);
@@ -163,34 +174,93 @@ static bool vq_must_yield(struct vbs_vq *vq)
 	       time_after_eq(jiffies, vq->deadline);
 }
 
-/*
- * As vbs_ring_pop(): positive when there may be more, 0 when the ring is empty,
- * or what is wrong with it.  A batch is short in time too, for what has ended
- * waits for its end to be published.
- */
-static int vq_batch(struct vbs_vq *vq, struct vbs_mem *mem)
+/* How a batch has ended; negative: the ring is broken, as vbs_ring_pop() says. */
+enum vq_batch_end {
+	VQ_EMPTY,
+	VQ_MORE,
+	VQ_MUST_WAIT,	/* the next request, for something that takes time */
+};
+
+static int vq_batch_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
 {
 	unsigned long start = jiffies;
+	int ret, n;
+
+	for (n = 0; n < VBS_BATCH && !vq_must_yield(vq); n++) {
+		ret = vbs_ring_pop(&vq->ring, mem, &vq->chain);
+		if (ret <= 0)
+			return ret;
+		trace_vdpa_blk_req_start(vq);
+		if (!vbs_io_start(vq, mem, nowait)) {
+			vbs_ring_unpop(&vq->ring);
+			return VQ_MUST_WAIT;
+		}
+		if (!nowait)
+			cond_resched();
+		/* What has ended waits for its end to be published. */
+		if (time_after(jiffies, start))
+			break;
+	}
+	return VQ_MORE;
+}
+
+static int vq_batch(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
+{
 	struct blk_plug plug;
-	int ret = 1, n;
+	int ret;
 
 	lockdep_assert_held(&vq->lock);
 
 	vbs_io_batch_begin(vq);
-	blk_start_plug(&plug);
-	for (n = 0; n < VBS_BATCH && !vq_must_yield(vq); n++) {
-		ret = vbs_ring_pop(&vq->ring, mem, &vq->chain);
-		if (ret <= 0)
-			break;
-		trace_vdpa_blk_req_start(vq);
-		vbs_io_start(vq, mem);
-		cond_resched();
-		if (time_after(jiffies, start))
-			break;
-	}
-	blk_finish_plug(&plug);
+	if (vq->async)
+		blk_start_plug(&plug);
+	ret = vq_batch_start(vq, mem, nowait);
+	if (vq->async)
+		blk_finish_plug(&plug);
 	vbs_io_batch_end(vq);
 	return ret;
+}
+
+/*
+ * Waits for the next request without asking for a kick, which costs the driver
+ * an exit and us the way through the scheduler.
+ */
+static bool vq_poll(struct vbs_vq *vq)
+{
+	u64 now;
+
+	lockdep_assert_held(&vq->lock);
+
+	vq->idle_since = local_clock();
+	if (!vq->poll_ns)
+		return false;
+	do {
+		if (vbs_ring_pending(&vq->ring))
+			return true;
+		if (need_resched() || vq_must_yield(vq))
+			return false;
+		cpu_relax();
+		now = local_clock();
+	} while (now - vq->idle_since < vq->poll_ns);
+	return false;
+}
+
+/*
+ * Longer when the kick that wakes us came so early that polling would have met
+ * it, shorter when not: a queue with little to do polls not at all.
+ */
+static void vq_adapt_poll(struct vbs_vq *vq)
+{
+	u64 limit = (u64)READ_ONCE(vq->dev->poll_us) * NSEC_PER_USEC;
+
+	lockdep_assert_held(&vq->lock);
+
+	if (local_clock() - vq->idle_since > limit)
+		vq->poll_ns /= 2;
+	else
+		vq->poll_ns = clamp(2 * vq->poll_ns, VBS_POLL_MIN, limit);
+	if (vq->poll_ns < VBS_POLL_MIN)
+		vq->poll_ns = 0;
 }
 
 /* True when there is more to do. */
@@ -201,18 +271,21 @@ static bool vq_serve(struct vbs_vq *vq)
 	int ret;
 
 	vq->deadline = jiffies + msecs_to_jiffies(VBS_SLICE);
+	vq_adapt_poll(vq);
 	vbs_ring_disable_kick(&vq->ring);
 	flags = vbs_backend_begin();
 	do {
-		ret = vq_batch(vq, &mem);
-	} while (ret > 0 && !vq_must_yield(vq));
+		ret = vq_batch(vq, &mem, false);
+		if (ret == VQ_EMPTY && vq_poll(vq))
+			ret = VQ_MORE;
+	} while (ret == VQ_MORE && !vq_must_yield(vq));
 	vbs_backend_end(flags);
 
 	if (ret < 0) {
 		vq_break(vq, vbs_ring_strerror(ret));
 		return false;
 	}
-	return ret > 0 || vbs_ring_enable_kick(&vq->ring);
+	return ret == VQ_MORE || vbs_ring_enable_kick(&vq->ring);
 }
 
 static void vq_work(struct kthread_work *work)
@@ -221,13 +294,75 @@ static void vq_work(struct kthread_work *work)
 	bool more = false;
 
 	mutex_lock(&vq->lock);
+	WRITE_ONCE(vq->kicked, false);
 	/* Not while it is still incomplete: the next map tries again. */
 	if (vq->retry)
 		vbs_vq_start(vq);
 	if (vq->live)
 		more = vq_serve(vq);
-	mutex_unlock(&vq->lock);
+	vbs_vq_unlock(vq);
 	if (more)
+		vq_wake(vq);
+}
+
+/* ---- in the context of a kick ---- */
+
+/*
+ * As vq_serve(), without sleeping, and for a moment only.  What needs more is
+ * left to the worker, and so is a broken ring, which it will find again.
+ */
+static bool vq_serve_nowait(struct vbs_vq *vq)
+{
+	struct vbs_mem mem = { .as = &vq->dev->as };
+	int ret, n;
+
+	vq->deadline = jiffies + 1;
+	vbs_ring_disable_kick(&vq->ring);
+	for (n = 0; n < VBS_DIRECT_BATCHES; n++) {
+		ret = vq_batch(vq, &mem, true);
+		if (ret != VQ_MORE && ret != VQ_EMPTY)
+			break;
+		if (ret == VQ_EMPTY && !vbs_ring_enable_kick(&vq->ring))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The thread that kicks does the work: it costs less than waking another one.
+ * It may hold the RCU read lock, and is no slower than a driver of a RAM disk
+ * that does the same.
+ */
+static void vq_serve_direct(struct vbs_vq *vq)
+{
+	bool more;
+	int n = 0;
+
+	do {
+		WRITE_ONCE(vq->kicked, true);
+		/*
+		 * The wish before the look at the lock; pairs with the barrier
+		 * between the release of the lock and the look for a wish.
+		 */
+		smp_mb();
+		if (!mutex_trylock(&vq->lock))
+			return;
+		WRITE_ONCE(vq->kicked, false);
+		more = !vq->live || !vq->direct || vq_serve_nowait(vq);
+		mutex_unlock(&vq->lock);
+		smp_mb();
+	} while (!more && READ_ONCE(vq->kicked) && ++n < VBS_DIRECT_BATCHES);
+	if (more || READ_ONCE(vq->kicked))
+		vq_wake(vq);
+}
+
+void vbs_vq_kick(struct vbs_vq *vq)
+{
+	atomic_long_inc(&vq->kicks);
+	/* The state is for others to check: a check here races with start. */
+	if (READ_ONCE(vq->direct) && in_task() && !irqs_disabled())
+		vq_serve_direct(vq);
+	else
 		vq_wake(vq);
 }
 

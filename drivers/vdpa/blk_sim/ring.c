@@ -238,6 +238,11 @@ void vbs_ring_disable_kick(struct vbs_ring *ring)
 		put16(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
 }
 
+bool vbs_ring_pending(const struct vbs_ring *ring)
+{
+	return get16(&ring->avail->idx) != ring->last_avail;
+}
+
 bool vbs_ring_enable_kick(struct vbs_ring *ring)
 {
 	if (ring->event_idx)
@@ -250,7 +255,7 @@ bool vbs_ring_enable_kick(struct vbs_ring *ring)
 	 * to kick (section 2.7.13.4.1).
 	 */
 	virt_mb();
-	return get16(&ring->avail->idx) != ring->last_avail;
+	return vbs_ring_pending(ring);
 }
 
 const char *vbs_ring_strerror(int err)

@@ -149,6 +149,17 @@ int vbs_ring_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		 struct vbs_chain *chain);
 
 /**
+ * vbs_ring_unpop - give back the chain that was taken last
+ * @ring: the ring
+ *
+ * The next vbs_ring_pop() takes it again.  It must not have been pushed.
+ */
+static inline void vbs_ring_unpop(struct vbs_ring *ring)
+{
+	ring->last_avail--;
+}
+
+/**
  * vbs_ring_push - put a chain into the used ring, not yet visible
  * @ring: the ring
  * @head: the chain's head
@@ -169,6 +180,12 @@ bool vbs_ring_publish(struct vbs_ring *ring);
  * @ring: the ring
  */
 void vbs_ring_disable_kick(struct vbs_ring *ring);
+
+/**
+ * vbs_ring_pending - is there a chain to be taken?
+ * @ring: the ring
+ */
+bool vbs_ring_pending(const struct vbs_ring *ring);
 
 /**
  * vbs_ring_enable_kick - ask for a kick with the next chain
