@@ -124,6 +124,26 @@ static int ram_page_add(struct vbs_ram *ram, unsigned long index, bool nowait)
 	return err == -EBUSY ? 0 : err;
 }
 
+static struct page *ram_page(struct vbs_ram *ram, unsigned long index)
+{
+	XA_STATE(xas, &ram->pages, index);
+	struct page *page;
+
+	do {
+		page = xas_load(&xas);
+	} while (xas_retry(&xas, page));
+	return page;
+}
+
+/* Whole pages have an instruction of their own. */
+static void ram_copy(void *to, const void *from, u32 len)
+{
+	if (len == PAGE_SIZE && !offset_in_page(to) && !offset_in_page(from))
+		copy_page(to, (void *)from);
+	else
+		memcpy(to, from, len);
+}
+
 /* The part of a transfer that lies in one page of the disk. */
 static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
 		       bool write, bool nowait)
@@ -135,11 +155,11 @@ static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
 
 	for (;;) {
 		rcu_read_lock();
-		page = xa_load(&ram->pages, index);
+		page = ram_page(ram, index);
 		if (page && write)
-			memcpy_to_page(page, offset, va, len);
+			ram_copy(page_address(page) + offset, va, len);
 		else if (page)
-			memcpy_from_page(va, page, offset, len);
+			ram_copy(va, page_address(page) + offset, len);
 		rcu_read_unlock();
 		if (page)
 			return 0;
@@ -157,7 +177,9 @@ static int ram_rw(struct vbs_backend *be, struct vbs_io *io,
 		  struct vbs_mem *mem, u64 pos, struct vbs_iter *data,
 		  bool write)
 {
+	u32 perm = write ? VHOST_MAP_RO : VHOST_MAP_WO;
 	struct vbs_ram *ram = to_ram(be);
+	bool nowait = io->nowait;
 	u32 len;
 	u64 iova;
 	void *va;
@@ -166,16 +188,15 @@ static int ram_rw(struct vbs_backend *be, struct vbs_io *io,
 	while (data->left) {
 		len = min_t(u32, vbs_iter_peek(data, &iova),
 			    PAGE_SIZE - offset_in_page(pos));
-		va = vbs_mem_map(mem, iova,
-				 write ? VHOST_MAP_RO : VHOST_MAP_WO, &len);
+		va = vbs_mem_map(mem, iova, perm, &len);
 		if (!va)
 			return -EFAULT;
-		err = ram_rw_page(ram, va, pos, len, write, io->nowait);
+		err = ram_rw_page(ram, va, pos, len, write, nowait);
 		if (err)
 			return err;
 		vbs_iter_advance(data, len);
 		pos += len;
-		if (!io->nowait)
+		if (!nowait)
 			cond_resched();
 	}
 	return 0;

@@ -12,13 +12,13 @@
 #include <linux/badblocks.h>
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
-#include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/vdpa.h>
 #include <linux/workqueue.h>
 
+#include "iova.h"
 #include "request.h"
 #include "ring.h"
 #include "vdpa_blk_compat.h"
@@ -31,7 +31,6 @@
 
 struct vbs_dev;
 struct vbs_io;
-struct vbs_mapping;
 struct vbs_vq;
 
 /* ---- params.c: what a disk is made of ---- */
@@ -138,37 +137,7 @@ struct badblocks *vbs_desc_badblocks(struct vbs_desc *desc);
  */
 void vbs_desc_set_dev(struct vbs_desc *desc, struct vbs_dev *dev);
 
-/* ---- iova.c: address spaces ---- */
-
-/**
- * struct vbs_as - one client's memory: IOVA -> pages
- * @tree: struct vbs_mapping by IOVA; read under RCU, changed by vhost-vdpa under
- *	its lock of the device
- * @identity: the client is virtio-vdpa, an IOVA is a physical address.  Set by
- *	its ring allocation, which user space has no way to cause, and cleared
- *	by every reset; changes only while no queue runs
- * @odd: a range does not begin and end with a page, or its addresses differ in
- *	their offset in a page, so that the alignment of an IOVA says nothing
- *	of the memory behind.  Stays until all ranges are gone
- */
-struct vbs_as {
-	struct maple_tree tree;
-	bool identity;
-	bool odd;
-};
-
-/**
- * struct vbs_mem - an address space in use by a queue, under vbs_vq.lock
- * @as: the address space
- * @hit: mapping found last: most requests need one or two
- *
- * What was found stays valid until the lock is released: whoever removes a
- * mapping takes the lock of every queue before it lets the pages go.
- */
-struct vbs_mem {
-	struct vbs_as *as;
-	const struct vbs_mapping *hit;
-};
+/* ---- iova.c: parts of rings ---- */
 
 /**
  * struct vbs_area - a part of a ring, mapped for as long as the queue runs
@@ -187,50 +156,6 @@ struct vbs_area {
 extern const struct virtio_map_ops vbs_map_ops;
 
 int vbs_map_init(struct vdpa_device *vdpa);
-
-void vbs_as_init(struct vbs_as *as);
-void vbs_as_destroy(struct vbs_as *as);
-
-/**
- * vbs_as_map - add a range of pinned memory
- * @as: address space
- * @iova: first address
- * @size: bytes, not 0
- * @pa: physical address of the range, contiguous
- * @perm: VHOST_MAP_RO, _WO or both, as the device sees it
- *
- * Takes references to the pages.  Needs no lock.  May sleep.
- *
- * Return: 0, -EEXIST for an overlap, -EINVAL, or -ENOMEM.
- */
-int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm);
-
-/**
- * vbs_as_remove - take all ranges that touch an interval out of the map
- * @as: address space
- * @first: first address
- * @last: last address
- *
- * The pages stay until vbs_mappings_free(): the caller waits in between for
- * queues that may use them.  vbs_dev.lock held, or the last user.  May sleep.
- *
- * Return: what was removed, or NULL.
- */
-struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last);
-void vbs_mappings_free(struct vbs_mapping *gone);
-
-/**
- * vbs_mem_map - find the memory behind an IOVA
- * @mem: address space
- * @iova: the address
- * @perm: VHOST_MAP_RO to read, VHOST_MAP_WO to write
- * @len: bytes wanted; set to what is contiguous from @iova, at most that
- *
- * Takes no lock.
- *
- * Return: a kernel address, or NULL when the address is not mapped with @perm.
- */
-void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm, u32 *len);
 
 /* As vbs_iter_read(), the other way. */
 int vbs_iter_write(struct vbs_iter *iter, struct vbs_mem *mem, const void *buf,
@@ -451,7 +376,6 @@ struct vbs_io {
 /**
  * vbs_io_start - execute the chain in vbs_vq.chain
  * @vq: its queue; vbs_vq.lock held
- * @mem: the client's memory
  * @nowait: do not sleep; only with a backend that is not asynchronous
  *
  * It is completed some time later, or before this returns.  May sleep, without
@@ -460,7 +384,7 @@ struct vbs_io {
  * Return: false when @nowait was in the way: the chain has to be given back, and
  * executed by who can wait.
  */
-bool vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait);
+bool vbs_io_start(struct vbs_vq *vq, bool nowait);
 
 /**
  * vbs_io_get - one more part that the end of a request waits for
@@ -561,6 +485,7 @@ void vbs_io_signal(struct vbs_vq *vq);
  *	and the backend has no need to sleep.  Read without the lock as a hint
  * @async: the backend is, constant while live
  * @ring: valid while live; its used side is under @done_lock if @async
+ * @mem: the client's memory
  * @chain: the request to be started, as laid out by the client
  * @req: the request to be started, decoded
  * @ios: memory of all struct vbs_io while live
@@ -603,6 +528,7 @@ struct vbs_vq {
 	bool direct;
 	bool async;
 	struct vbs_ring ring;
+	struct vbs_mem mem;
 	struct vbs_chain chain;
 	struct vbs_req req;
 	void *ios;

@@ -513,8 +513,9 @@ static void io_init(struct vbs_io *io, struct vbs_vq *vq, bool nowait)
 	update_io_ticks(vq->dev, io->start, false);
 }
 
-static int start(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
+static int start(struct vbs_vq *vq, struct vbs_io *io)
 {
+	struct vbs_mem *mem = &vq->mem;
 	struct vbs_req *req = &vq->req;
 	u32 one = 1;
 	u8 status;
@@ -538,7 +539,7 @@ static int start(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 	return execute(vq, io, mem);
 }
 
-bool vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
+bool vbs_io_start(struct vbs_vq *vq, bool nowait)
 {
 	struct vbs_io *io = io_take(vq);
 	int err;
@@ -546,7 +547,7 @@ bool vbs_io_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
 	lockdep_assert_held(&vq->lock);
 
 	io_init(io, vq, nowait);
-	err = start(vq, io, mem);
+	err = start(vq, io);
 	if (vq->async) {
 		vbs_io_put(io, err);
 	} else if (nowait && err == -EAGAIN) {

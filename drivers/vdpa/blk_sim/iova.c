@@ -10,11 +10,9 @@
  * virtio-vdpa, the kernel's own client, needs no table: its IOVAs are physical
  * addresses.
  */
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/vhost_iotlb.h>
 #include <linux/vmalloc.h>
 
 #include "blk_sim.h"
@@ -23,22 +21,6 @@
 #ifndef CONFIG_64BIT
 #error "vdpa_blk_sim reaches client memory through the direct map: 64-bit kernels only"
 #endif
-
-/*
- * struct vbs_mapping - a physically contiguous range of client memory
- * @iova: first address for the client
- * @last: last address for the client
- * @pa: physical address of @iova
- * @perm: VHOST_MAP_RO, _WO or both
- * @next: in a list of ranges to be freed
- */
-struct vbs_mapping {
-	u64 iova;
-	u64 last;
-	phys_addr_t pa;
-	u32 perm;
-	struct vbs_mapping *next;
-};
 
 void vbs_as_init(struct vbs_as *as)
 {
@@ -140,30 +122,16 @@ void vbs_mappings_free(struct vbs_mapping *gone)
 	}
 }
 
-void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm, u32 *len)
+const struct vbs_mapping *vbs_mem_find(struct vbs_mem *mem, u64 iova)
 {
-	const struct vbs_mapping *map = mem->hit;
-	u64 room;
+	const struct vbs_mapping *map = mtree_load(&mem->as->tree, iova);
 
-	if (mem->as->identity)
-		return phys_to_virt(iova);
-
-	if (!map || iova < map->iova || iova > map->last) {
-		map = mtree_load(&mem->as->tree, iova);
-		if (!map)
-			return NULL;
-		mem->hit = map;
-	}
-	if ((map->perm & perm) != perm)
-		return NULL;
-
-	room = map->last - iova;
-	if (*len > room)
-		*len = room + 1;
-	return phys_to_virt(map->pa + (iova - map->iova));
+	if (map)
+		mem->hits[(iova >> PAGE_SHIFT) & (VBS_MEM_HITS - 1)] = map;
+	return map;
 }
 
-int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
+int vbs_mem_read_slow(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 {
 	const void *va;
 	u32 n;

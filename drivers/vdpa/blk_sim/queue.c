@@ -60,18 +60,19 @@ static void vq_break(struct vbs_vq *vq, const char *why)
 
 static int vq_map_ring(struct vbs_vq *vq, bool event_idx)
 {
-	struct vbs_mem mem = { .as = &vq->dev->as };
+	struct vbs_mem *mem = &vq->mem;
 	int err;
 
+	vbs_mem_init(mem, &vq->dev->as);
 	vq->desc.len = vbs_ring_desc_size(vq->num);
 	vq->avail.len = vbs_ring_avail_size(vq->num, event_idx);
 	vq->used.len = vbs_ring_used_size(vq->num, event_idx);
 
-	err = vbs_area_map(&vq->desc, &mem, VHOST_MAP_RO);
+	err = vbs_area_map(&vq->desc, mem, VHOST_MAP_RO);
 	if (!err)
-		err = vbs_area_map(&vq->avail, &mem, VHOST_MAP_RO);
+		err = vbs_area_map(&vq->avail, mem, VHOST_MAP_RO);
 	if (!err)
-		err = vbs_area_map(&vq->used, &mem, VHOST_MAP_WO);
+		err = vbs_area_map(&vq->used, mem, VHOST_MAP_WO);
 	if (err)
 		vq_unmap_ring(vq);
 	return err;
@@ -150,6 +151,7 @@ void vbs_vq_memory_gone(struct vbs_vq *vq, u64 first, u64 last)
 
 	vbs_vq_lock(vq);
 	vbs_io_drain(vq);
+	vbs_mem_init(&vq->mem, &vq->dev->as);
 	if (vq->live && (area_in(&vq->desc, first, last) ||
 			 area_in(&vq->avail, first, last) ||
 			 area_in(&vq->used, first, last))) {
@@ -181,17 +183,17 @@ enum vq_batch_end {
 	VQ_MUST_WAIT,	/* the next request, for something that takes time */
 };
 
-static int vq_batch_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
+static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 {
 	unsigned long start = jiffies;
 	int ret, n;
 
 	for (n = 0; n < VBS_BATCH && !vq_must_yield(vq); n++) {
-		ret = vbs_ring_pop(&vq->ring, mem, &vq->chain);
+		ret = vbs_ring_pop(&vq->ring, &vq->mem, &vq->chain);
 		if (ret <= 0)
 			return ret;
 		trace_vdpa_blk_req_start(vq);
-		if (!vbs_io_start(vq, mem, nowait)) {
+		if (!vbs_io_start(vq, nowait)) {
 			vbs_ring_unpop(&vq->ring);
 			return VQ_MUST_WAIT;
 		}
@@ -204,7 +206,7 @@ static int vq_batch_start(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
 	return VQ_MORE;
 }
 
-static int vq_batch(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
+static int vq_batch(struct vbs_vq *vq, bool nowait)
 {
 	struct blk_plug plug;
 	int ret;
@@ -214,7 +216,7 @@ static int vq_batch(struct vbs_vq *vq, struct vbs_mem *mem, bool nowait)
 	vbs_io_batch_begin(vq);
 	if (vq->async)
 		blk_start_plug(&plug);
-	ret = vq_batch_start(vq, mem, nowait);
+	ret = vq_batch_start(vq, nowait);
 	if (vq->async)
 		blk_finish_plug(&plug);
 	vbs_io_batch_end(vq);
@@ -266,7 +268,6 @@ static void vq_adapt_poll(struct vbs_vq *vq)
 /* True when there is more to do. */
 static bool vq_serve(struct vbs_vq *vq)
 {
-	struct vbs_mem mem = { .as = &vq->dev->as };
 	unsigned int flags;
 	int ret;
 
@@ -275,7 +276,7 @@ static bool vq_serve(struct vbs_vq *vq)
 	vbs_ring_disable_kick(&vq->ring);
 	flags = vbs_backend_begin();
 	do {
-		ret = vq_batch(vq, &mem, false);
+		ret = vq_batch(vq, false);
 		if (ret == VQ_EMPTY && vq_poll(vq))
 			ret = VQ_MORE;
 	} while (ret == VQ_MORE && !vq_must_yield(vq));
@@ -313,13 +314,12 @@ static void vq_work(struct kthread_work *work)
  */
 static bool vq_serve_nowait(struct vbs_vq *vq)
 {
-	struct vbs_mem mem = { .as = &vq->dev->as };
 	int ret, n;
 
 	vq->deadline = jiffies + 1;
 	vbs_ring_disable_kick(&vq->ring);
 	for (n = 0; n < VBS_DIRECT_BATCHES; n++) {
-		ret = vq_batch(vq, &mem, true);
+		ret = vq_batch(vq, true);
 		if (ret != VQ_MORE && ret != VQ_EMPTY)
 			break;
 		if (ret == VQ_EMPTY && !vbs_ring_enable_kick(&vq->ring))

@@ -12,15 +12,6 @@
 
 #include "request.h"
 
-static u64 segs_len(const struct vbs_seg *segs, u32 nr)
-{
-	u64 len = 0;
-
-	while (nr--)
-		len += segs[nr].len;
-	return len;
-}
-
 /* The limits that SEG_MAX and SIZE_MAX announce, and how all is aligned. */
 static bool check_segs(struct vbs_req *req, u32 seg_max)
 {
@@ -169,6 +160,18 @@ static bool type_reads_disk(u32 type)
 	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
 }
 
+/* Nearly always in a descriptor of its own. */
+static int read_header(struct vbs_iter *iter, struct vbs_mem *mem,
+		       struct virtio_blk_outhdr *hdr)
+{
+	if (iter->seg->len < sizeof(*hdr))
+		return vbs_iter_read(iter, mem, hdr, sizeof(*hdr));
+	if (vbs_mem_read(mem, iter->seg->iova, hdr, sizeof(*hdr)))
+		return -EFAULT;
+	vbs_iter_advance(iter, sizeof(*hdr));
+	return 0;
+}
+
 u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 		  struct vbs_mem *mem, const struct vbs_disk *disk)
 {
@@ -178,15 +181,14 @@ u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 	struct virtio_blk_outhdr hdr;
 	struct vbs_iter iter = {
 		.seg = out,
-		.left = segs_len(out, chain->nr_out),
+		.left = chain->out_len,
 	};
 
 	req->status_iova = last->iova + last->len - 1;
 	/* For the trace, when there is no header to be read. */
 	req->type = 0;
 	req->sector = 0;
-	if (iter.left < sizeof(hdr) ||
-	    vbs_iter_read(&iter, mem, &hdr, sizeof(hdr)))
+	if (iter.left < sizeof(hdr) || read_header(&iter, mem, &hdr))
 		return VIRTIO_BLK_S_IOERR;
 
 	req->type = __virtio32_to_cpu(true, hdr.type);
@@ -194,7 +196,7 @@ u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 	if (type_reads_disk(req->type)) {
 		req->data.seg = in;
 		req->data.off = 0;
-		req->data.left = segs_len(in, chain->nr_in) - 1;
+		req->data.left = chain->in_len - 1;
 	} else {
 		req->data = iter;
 	}

@@ -12,9 +12,6 @@
 
 #include "ring.h"
 
-/* Indirect descriptors read from the client at a time. */
-#define VBS_INDIRECT_CHUNK	16
-
 static u16 get16(const __virtio16 *p)
 {
 	return __virtio16_to_cpu(true, READ_ONCE(*p));
@@ -74,10 +71,13 @@ static int chain_add(struct vbs_chain *chain, const struct vbs_desc *desc)
 		return -VBS_RING_LOOP;
 
 	chain->segs[chain->nr_out + chain->nr_in] = desc->seg;
-	if (in)
+	if (in) {
 		chain->nr_in++;
-	else
+		chain->in_len += desc->seg.len;
+	} else {
 		chain->nr_out++;
+		chain->out_len += desc->seg.len;
+	}
 	return 0;
 }
 
@@ -88,25 +88,20 @@ static int chain_add(struct vbs_chain *chain, const struct vbs_desc *desc)
 static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
 			 const struct vbs_seg *table)
 {
-	struct vring_desc chunk[VBS_INDIRECT_CHUNK];
-	u32 num = table->len / sizeof(chunk[0]);
-	u32 first = 0, have = 0, i = 0, n;
+	u32 num = table->len / sizeof(struct vring_desc);
+	struct vring_desc raw;
 	struct vbs_desc desc;
+	u32 i = 0, n;
 	int err;
 
-	if (!num || num > VBS_RING_MAX || table->len % sizeof(chunk[0]))
+	if (!num || num > VBS_RING_MAX || table->len % sizeof(raw))
 		return -VBS_RING_INDIRECT_LEN;
 
 	for (n = 0; n < num; n++) {
-		if (i - first >= have) {
-			first = i;
-			have = min_t(u32, num - first, VBS_INDIRECT_CHUNK);
-			if (vbs_mem_read(mem,
-					 table->iova + first * sizeof(chunk[0]),
-					 chunk, have * sizeof(chunk[0])))
-				return -VBS_RING_INDIRECT_FAULT;
-		}
-		read_desc(&chunk[i - first], &desc);
+		if (vbs_mem_read(mem, table->iova + i * sizeof(raw), &raw,
+				 sizeof(raw)))
+			return -VBS_RING_INDIRECT_FAULT;
+		read_desc(&raw, &desc);
 		if (desc.flags & VRING_DESC_F_INDIRECT)
 			return -VBS_RING_INDIRECT_FLAGS;
 
@@ -182,6 +177,8 @@ int vbs_ring_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		return -VBS_RING_HEAD;
 	chain->nr_out = 0;
 	chain->nr_in = 0;
+	chain->out_len = 0;
+	chain->in_len = 0;
 	err = walk_chain(ring, mem, chain);
 	if (err)
 		return err;

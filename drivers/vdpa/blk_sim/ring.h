@@ -32,7 +32,11 @@ struct vbs_mem;
  * Return: 0, or -EFAULT when a byte is not mapped for reading; @buf may be
  * partly written then.
  */
+#ifdef __KERNEL__
+#include "iova.h"
+#else
 int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len);
+#endif
 
 /**
  * struct vbs_seg - one piece of a request, a descriptor's address and length
@@ -49,12 +53,16 @@ struct vbs_seg {
  * @head: index that goes back in the used ring
  * @nr_out: device-readable segments, first in @segs
  * @nr_in: device-writable segments, behind them
+ * @out_len: bytes of the device-readable segments
+ * @in_len: bytes of the device-writable segments
  * @segs: the segments; empty descriptors are left out
  */
 struct vbs_chain {
 	u16 head;
 	u16 nr_out;
 	u16 nr_in;
+	u64 out_len;
+	u64 in_len;
 	struct vbs_seg segs[VBS_RING_MAX];
 };
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The client's memory: from an IOVA to a kernel address, without a lock, and
+ * mostly without a function call.
+ */
+#ifndef VBS_IOVA_H
+#define VBS_IOVA_H
+
+#include <linux/io.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/vhost_iotlb.h>
+
+/* Mappings that a queue remembers; a power of two. */
+#define VBS_MEM_HITS	64
+
+/**
+ * struct vbs_mapping - a physically contiguous range of client memory
+ * @iova: first address for the client
+ * @last: last address for the client
+ * @pa: physical address of @iova
+ * @perm: VHOST_MAP_RO, _WO or both
+ * @next: in a list of ranges to be freed
+ */
+struct vbs_mapping {
+	u64 iova;
+	u64 last;
+	phys_addr_t pa;
+	u32 perm;
+	struct vbs_mapping *next;
+};
+
+/**
+ * struct vbs_as - one client's memory: IOVA -> pages
+ * @tree: struct vbs_mapping by IOVA; read under RCU, changed by vhost-vdpa under
+ *	its lock of the device
+ * @identity: the client is virtio-vdpa, an IOVA is a physical address.  Set by
+ *	its ring allocation, which user space has no way to cause, and cleared
+ *	by every reset; changes only while no queue runs
+ * @odd: a range does not begin and end with a page, or its addresses differ in
+ *	their offset in a page, so that the alignment of an IOVA says nothing
+ *	of the memory behind.  Stays until all ranges are gone
+ */
+struct vbs_as {
+	struct maple_tree tree;
+	bool identity;
+	bool odd;
+};
+
+/**
+ * struct vbs_mem - an address space in use by a queue, under vbs_vq.lock
+ * @as: the address space
+ * @identity: that of @as
+ * @hits: mappings found before, by the page of the address
+ *
+ * What was found stays valid while the lock is held: whoever removes a mapping
+ * takes the lock of every queue, and calls vbs_mem_init(), before it lets the
+ * pages go.
+ */
+struct vbs_mem {
+	struct vbs_as *as;
+	bool identity;
+	const struct vbs_mapping *hits[VBS_MEM_HITS];
+};
+
+void vbs_as_init(struct vbs_as *as);
+void vbs_as_destroy(struct vbs_as *as);
+
+/**
+ * vbs_as_map - add a range of pinned memory
+ * @as: address space
+ * @iova: first address
+ * @size: bytes, not 0
+ * @pa: physical address of the range, contiguous
+ * @perm: VHOST_MAP_RO, _WO or both, as the device sees it
+ *
+ * Takes references to the pages.  Needs no lock.  May sleep.
+ *
+ * Return: 0, -EEXIST for an overlap, -EINVAL, or -ENOMEM.
+ */
+int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm);
+
+/**
+ * vbs_as_remove - take all ranges that touch an interval out of the map
+ * @as: address space
+ * @first: first address
+ * @last: last address
+ *
+ * The pages stay until vbs_mappings_free(): the caller waits in between for
+ * queues that may use them.  vbs_dev.lock held, or the last user.  May sleep.
+ *
+ * Return: what was removed, or NULL.
+ */
+struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last);
+void vbs_mappings_free(struct vbs_mapping *gone);
+
+/**
+ * vbs_mem_init - know nothing of an address space
+ * @mem: overwritten
+ * @as: the address space
+ */
+static inline void vbs_mem_init(struct vbs_mem *mem, struct vbs_as *as)
+{
+	*mem = (struct vbs_mem){ .as = as, .identity = as->identity };
+}
+
+/* For vbs_mem_map(): looks in the tree, and remembers. */
+const struct vbs_mapping *vbs_mem_find(struct vbs_mem *mem, u64 iova);
+
+/**
+ * vbs_mem_map - find the memory behind an IOVA
+ * @mem: address space
+ * @iova: the address
+ * @perm: VHOST_MAP_RO to read, VHOST_MAP_WO to write
+ * @len: bytes wanted; set to what is contiguous from @iova, at most that
+ *
+ * Takes no lock.
+ *
+ * Return: a kernel address, or NULL when the address is not mapped with @perm.
+ */
+static inline void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm,
+				u32 *len)
+{
+	const struct vbs_mapping *map;
+	u64 room;
+
+	if (mem->identity)
+		return phys_to_virt(iova);
+
+	map = mem->hits[(iova >> PAGE_SHIFT) & (VBS_MEM_HITS - 1)];
+	if (!map || iova < map->iova || iova > map->last) {
+		map = vbs_mem_find(mem, iova);
+		if (!map)
+			return NULL;
+	}
+	if ((map->perm & perm) != perm)
+		return NULL;
+
+	room = map->last - iova;
+	if (*len > room)
+		*len = room + 1;
+	return phys_to_virt(map->pa + (iova - map->iova));
+}
+
+/* For vbs_mem_read(): across mappings. */
+int vbs_mem_read_slow(struct vbs_mem *mem, u64 iova, void *buf, u32 len);
+
+/* As ring.h says. */
+static inline int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf,
+			       u32 len)
+{
+	u32 n = len;
+	const void *va = vbs_mem_map(mem, iova, VHOST_MAP_RO, &n);
+
+	if (unlikely(!va || n < len))
+		return vbs_mem_read_slow(mem, iova, buf, len);
+	memcpy(buf, va, len);
+	/* Once: the client may change it before the copy is looked at. */
+	barrier();
+	return 0;
+}
+
+#endif /* VBS_IOVA_H */
