@@ -100,7 +100,8 @@ static bool ram_is_short(struct vbs_ram *ram)
  * for, when the disk is used on this host.  RETRY_MAYFAIL: page cache goes
  * first, but no process is killed.
  */
-static int ram_page_add(struct vbs_ram *ram, unsigned long index, bool nowait)
+static noinline int ram_page_add(struct vbs_ram *ram, unsigned long index,
+				 bool nowait)
 {
 	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN :
 			  GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;

@@ -142,11 +142,8 @@ static bool others_active(const struct vbs_dev *dev)
 	return active > 1;
 }
 
-/*
- * Time with at least one request at work, as the block layer counts it.  Looks
- * at more than its own queue once in a jiffy only.
- */
-static void update_io_ticks(struct vbs_dev *dev, unsigned long now, bool end)
+/* Only one of those who come in the same jiffy counts it. */
+static void add_io_ticks(struct vbs_dev *dev, unsigned long now, bool end)
 {
 	unsigned long stamp = READ_ONCE(dev->io_stamp);
 
@@ -154,6 +151,13 @@ static void update_io_ticks(struct vbs_dev *dev, unsigned long now, bool end)
 	    try_cmpxchg(&dev->io_stamp, &stamp, now) &&
 	    (end || others_active(dev)))
 		atomic_long_add(now - stamp, &dev->io_ticks);
+}
+
+/* Time with at least one request at work, as the block layer counts it. */
+static void update_io_ticks(struct vbs_dev *dev, unsigned long now, bool end)
+{
+	if (unlikely(now != READ_ONCE(dev->io_stamp)))
+		add_io_ticks(dev, now, end);
 }
 
 static void account(struct vbs_vq *vq, const struct vbs_io *io)
@@ -363,7 +367,7 @@ static int execute_get_id(struct vbs_vq *vq, struct vbs_io *io,
 }
 
 /* The copy that segments need which do not suit the backend. */
-static int execute_bounced(struct vbs_vq *vq, struct vbs_mem *mem, u64 pos,
+static noinline int execute_bounced(struct vbs_vq *vq, struct vbs_mem *mem, u64 pos,
 			   bool write)
 {
 	struct vbs_backend *be = vq->dev->backend;
@@ -507,7 +511,7 @@ static void io_init(struct vbs_io *io, struct vbs_vq *vq, bool nowait)
 	io->sectors = 0;
 	io->len = 1;
 	io->err = 0;
-	io->durable = must_be_durable(vq->dev);
+	io->durable = false;
 	io->nowait = nowait;
 	atomic_set(&io->refs, 1);
 	update_io_ticks(vq->dev, io->start, false);
@@ -536,6 +540,8 @@ static int start(struct vbs_vq *vq, struct vbs_io *io)
 		return -EIO;
 	if (io->nowait && !is_short(req))
 		return -EAGAIN;
+	if (req->type != VIRTIO_BLK_T_IN)
+		io->durable = must_be_durable(vq->dev);
 	return execute(vq, io, mem);
 }
 

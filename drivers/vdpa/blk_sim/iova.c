@@ -39,8 +39,9 @@ void vbs_as_destroy(struct vbs_as *as)
  */
 static void mapping_ref(const struct vbs_mapping *map, bool get)
 {
-	unsigned long pfn = PHYS_PFN(map->pa);
-	unsigned long end = PHYS_PFN(map->pa + (map->last - map->iova)) + 1;
+	phys_addr_t first = virt_to_phys((void *)(map->iova + map->to_va));
+	unsigned long pfn = PHYS_PFN(first);
+	unsigned long end = PHYS_PFN(first + (map->last - map->iova)) + 1;
 	struct folio *folio;
 
 	while (pfn < end) {
@@ -66,7 +67,7 @@ int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm)
 		return -ENOMEM;
 	map->iova = iova;
 	map->last = iova + size - 1;
-	map->pa = pa;
+	map->to_va = (unsigned long)phys_to_virt(pa) - iova;
 	map->perm = perm & VHOST_MAP_RW;
 
 	mapping_ref(map, true);

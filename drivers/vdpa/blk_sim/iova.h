@@ -19,14 +19,14 @@
  * struct vbs_mapping - a physically contiguous range of client memory
  * @iova: first address for the client
  * @last: last address for the client
- * @pa: physical address of @iova
+ * @to_va: what makes a kernel address of an IOVA when it is added
  * @perm: VHOST_MAP_RO, _WO or both
  * @next: in a list of ranges to be freed
  */
 struct vbs_mapping {
 	u64 iova;
 	u64 last;
-	phys_addr_t pa;
+	unsigned long to_va;
 	u32 perm;
 	struct vbs_mapping *next;
 };
@@ -140,7 +140,7 @@ static inline void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm,
 	room = map->last - iova;
 	if (*len > room)
 		*len = room + 1;
-	return phys_to_virt(map->pa + (iova - map->iova));
+	return (void *)(iova + map->to_va);
 }
 
 /* For vbs_mem_read(): across mappings. */

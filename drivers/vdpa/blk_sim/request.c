@@ -15,20 +15,19 @@
 /* The limits that SEG_MAX and SIZE_MAX announce, and how all is aligned. */
 static bool check_segs(struct vbs_req *req, u32 seg_max)
 {
-	struct vbs_iter iter = req->data;
-	u32 nr = 0, len;
-	u64 iova;
+	const struct vbs_seg *seg = req->data.seg;
+	u32 off = req->data.off, addrs = 0, lens = 0, nr = 0;
+	u64 left = req->data.left, len;
 
-	req->align_addr = 0;
-	req->align_len = 0;
-	while (iter.left) {
-		len = vbs_iter_peek(&iter, &iova);
+	for (; left; left -= len, seg++, off = 0) {
+		len = min_t(u64, seg->len - off, left);
 		if (len > VBS_SIZE_MAX || ++nr > seg_max)
 			return false;
-		req->align_addr |= (u32)iova;
-		req->align_len |= len;
-		vbs_iter_advance(&iter, len);
+		addrs |= (u32)seg->iova + off;
+		lens |= len;
 	}
+	req->align_addr = addrs;
+	req->align_len = lens;
 	return true;
 }
 
