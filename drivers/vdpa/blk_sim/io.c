@@ -170,7 +170,7 @@ static void io_complete(struct vbs_io *io)
 	trace_vdpa_blk_req_done(io, status, len);
 
 	spin_lock_irqsave(&vq->done_lock, flags);
-	vbs_ring_push(&vq->ring, io->head, len);
+	vbs_ring_push(&vq->ring, &io->buf, len);
 	account(vq, io);
 	io->next = vq->free;
 	vq->free = io;
@@ -442,7 +442,7 @@ static struct vbs_io *io_take(struct vbs_vq *vq)
 	spin_unlock_irq(&vq->done_lock);
 
 	io->start = jiffies;
-	io->head = vq->chain.head;
+	io->buf = vq->chain.buf;
 	io->status = NULL;
 	io->type = 0;
 	io->sector = 0;
