@@ -46,39 +46,103 @@ u64 guest_alloc(struct vbs_mem *mem, u32 len, u32 align);
 u64 guest_put(struct vbs_mem *mem, const void *data, u32 len);
 void *guest_ptr(struct vbs_mem *mem, u64 iova);
 
+/* What was negotiated. */
+struct guest_kind {
+	bool packed;
+	bool in_order;
+	bool event_idx;
+	bool indirect;
+};
+
 /**
  * struct guest_ring - a virtqueue with a driver behind it
  * @ring: the device side
  * @desc: in memory of exactly its size, like the next two
  * @avail: driver area
  * @used: device area
+ * @packed_desc: the same for a packed ring, like the next two
+ * @driver: driver area
+ * @device: device area
  * @num: entries
- * @next: the driver's avail index
+ * @next: the driver's avail index, or its place in the packed ring
+ * @last_used: the same for what is used
+ * @descs: descriptors of each chain on offer, by its ID
+ * @order: IDs as they were offered
+ * @offered: of @order
+ * @taken: of @order
+ * @in_batch: with IN_ORDER, the last used element stands for more chains
+ * @batch_id: the last of them
+ * @batch_len: its length
  */
 struct guest_ring {
 	struct vbs_ring ring;
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device;
+	};
 	u16 num;
 	u16 next;
+	u16 last_used;
+	u16 *descs;
+	u16 *order;
+	u16 offered;
+	u16 taken;
+	bool in_batch;
+	u16 batch_id;
+	u32 batch_len;
 };
 
-void guest_ring_alloc(struct guest_ring *g, u32 num, bool event_idx,
-		      bool indirect);
+/* One piece of a chain; @flags takes VRING_DESC_F_WRITE. */
+struct guest_seg {
+	u64 iova;
+	u32 len;
+	u16 flags;
+};
+
+#define GUEST_WRAP	0x8000
+#define GUEST_ALL	(~0U)	/* length of a chain that needs no used element */
+
+void guest_ring_alloc(struct guest_ring *g, u32 num,
+		      const struct guest_kind *kind);
 void guest_ring_free(struct guest_ring *g);
 size_t guest_used_size(const struct guest_ring *g);
-/* Both sides begin at @base. */
-void guest_ring_start(struct guest_ring *g, u16 base);
+/* Both sides begin at @base, where nothing is at work; 0 if that cannot be. */
+int guest_ring_start(struct guest_ring *g, u32 base);
+
+/* A chain in descriptors that start with @head, or that has this ID. */
+void guest_chain(struct guest_ring *g, u16 head, const struct guest_seg *seg,
+		 u32 n);
+/* The next used one; *@len may be GUEST_ALL.  False when there is none. */
+bool guest_get_used(struct guest_ring *g, u32 *id, u32 *len);
+/* Would it kick for what was offered since its index was @old? */
+bool guest_kicks(const struct guest_ring *g, u16 old);
+void guest_want_no_interrupt(struct guest_ring *g);
+/* With EVENT_IDX: with what follows the next one it has not seen, + @ahead. */
+void guest_want_interrupt(struct guest_ring *g, u16 ahead);
+
+/* Only split. */
 void guest_desc(struct vring_desc *desc, u64 iova, u32 len, u16 flags,
 		u16 next);
 void guest_offer(struct guest_ring *g, u16 head);
 void guest_set_avail_idx(struct guest_ring *g, u16 idx);
 void guest_set_used_event(struct guest_ring *g, u16 idx);
-u16 guest_avail_event(const struct guest_ring *g);
 u16 guest_used_idx(const struct guest_ring *g);
-u32 guest_used_id(const struct guest_ring *g, u16 idx);
-u32 guest_used_len(const struct guest_ring *g, u16 idx);
+
+/* Only packed. */
+void guest_packed_desc(struct vring_packed_desc *desc, u64 iova, u32 len,
+		       u16 id, u16 flags);
+u16 guest_pos_next(const struct guest_ring *g, u16 pos);
+u16 guest_pos_add(const struct guest_ring *g, u16 pos, u32 n);
+u16 guest_avail_flags(u16 pos);
+u16 guest_used_flags(u16 pos);
 
 static inline u16 from16(__virtio16 val)
 {

@@ -47,6 +47,27 @@ static bool get_desc(struct guest_ring *g, struct vbs_mem *mem, u64 table,
 	return true;
 }
 
+/* A segment of the model's chain; false when it does not fit. */
+static bool add_seg(u64 iova, u32 len, bool in)
+{
+	if (!len)
+		return true;
+	if (!in && model_chain.nr_in)
+		return false;
+	if (in) {
+		model_chain.nr_in++;
+		model_chain.buf.in_len += len;
+	} else {
+		model_chain.nr_out++;
+		model_chain.out_len += len;
+	}
+	if (model_chain.nr_in + model_chain.nr_out > VBS_RING_MAX)
+		return false;
+	model_chain.segs[model_chain.nr_in + model_chain.nr_out - 1] =
+		(struct vbs_seg) { iova, len };
+	return true;
+}
+
 static enum model_verdict walk(struct guest_ring *g, struct vbs_mem *mem,
 			       u32 i)
 {
@@ -83,25 +104,69 @@ static enum model_verdict walk(struct guest_ring *g, struct vbs_mem *mem,
 			i = 0;
 			continue;
 		}
-		if (len && flags & VRING_DESC_F_WRITE)
-			model_chain.nr_in++;
-		if (len && !(flags & VRING_DESC_F_WRITE)) {
-			if (model_chain.nr_in)
-				return MODEL_BROKEN;
-			model_chain.nr_out++;
-		}
-		if (model_chain.nr_in + model_chain.nr_out > VBS_RING_MAX)
+		if (!add_seg(iova, len, flags & VRING_DESC_F_WRITE))
 			return MODEL_BROKEN;
-		if (len)
-			model_chain.segs[model_chain.nr_in +
-					 model_chain.nr_out - 1] =
-				(struct vbs_seg) { iova, len };
 		if (!(flags & VRING_DESC_F_NEXT))
 			return good;
 	}
 }
 
-enum model_verdict model_pop(struct guest_ring *g, struct vbs_mem *mem)
+/* All of it, one behind the other. */
+static bool packed_table(struct vbs_mem *mem, u64 iova, u32 len)
+{
+	struct vring_packed_desc desc;
+	u32 at;
+
+	if (!len || len % 16 || len > 16 * VBS_RING_MAX)
+		return false;
+	for (at = 0; at < len; at += 16) {
+		if (!mapped(mem, iova + at, 16))
+			return false;
+		memcpy(&desc, guest_ptr(mem, iova + at), 16);
+		if (!add_seg(le64_to_cpu(desc.addr), le32_to_cpu(desc.len),
+			     le16_to_cpu(desc.flags) & VRING_DESC_F_WRITE))
+			return false;
+	}
+	return true;
+}
+
+static enum model_verdict packed_pop(struct guest_ring *g, struct vbs_mem *mem)
+{
+	u16 pos = g->ring.last_avail, busy = g->ring.used_idx;
+	struct vring_packed_desc *desc;
+	u32 room = g->num;
+	u16 flags;
+
+	flags = le16_to_cpu(g->packed_desc[pos & ~GUEST_WRAP].flags);
+	if ((flags & (1 << 7 | 1 << 15)) != guest_avail_flags(pos))
+		return MODEL_EMPTY;
+	for (; busy != pos; busy = guest_pos_next(g, busy))
+		room--;
+	for (model_chain.buf.nr_descs = 1; ; model_chain.buf.nr_descs++) {
+		if (!room--)
+			return MODEL_BROKEN;
+		desc = &g->packed_desc[pos & ~GUEST_WRAP];
+		flags = le16_to_cpu(desc->flags);
+		if (flags & VRING_DESC_F_INDIRECT) {
+			if (flags & VRING_DESC_F_NEXT || !g->ring.indirect ||
+			    model_chain.buf.nr_descs != 1 ||
+			    !packed_table(mem, le64_to_cpu(desc->addr),
+					  le32_to_cpu(desc->len)))
+				return MODEL_BROKEN;
+		} else if (!add_seg(le64_to_cpu(desc->addr),
+				    le32_to_cpu(desc->len),
+				    flags & VRING_DESC_F_WRITE)) {
+			return MODEL_BROKEN;
+		}
+		if (!(flags & VRING_DESC_F_NEXT))
+			break;
+		pos = guest_pos_next(g, pos);
+	}
+	model_chain.buf.head = le16_to_cpu(desc->id);
+	return MODEL_CHAIN;
+}
+
+static enum model_verdict split_pop(struct guest_ring *g, struct vbs_mem *mem)
 {
 	u16 idx = from16(g->avail->idx);
 
@@ -109,11 +174,19 @@ enum model_verdict model_pop(struct guest_ring *g, struct vbs_mem *mem)
 		return MODEL_EMPTY;
 	if ((u16)(idx - g->ring.used_idx) > g->num)
 		return MODEL_BROKEN;
-	model_chain.head =
+	model_chain.buf.head =
 		from16(g->avail->ring[g->ring.last_avail % g->num]);
+	return walk(g, mem, model_chain.buf.head);
+}
+
+enum model_verdict model_pop(struct guest_ring *g, struct vbs_mem *mem)
+{
 	model_chain.nr_out = 0;
 	model_chain.nr_in = 0;
-	return walk(g, mem, model_chain.head);
+	model_chain.out_len = 0;
+	model_chain.buf.in_len = 0;
+	model_chain.buf.nr_descs = 0;
+	return g->ring.packed ? packed_pop(g, mem) : split_pop(g, mem);
 }
 
 bool model_agrees_pop(enum model_verdict verdict, int ret,
@@ -130,7 +203,11 @@ bool model_agrees_pop(enum model_verdict verdict, int ret,
 		return verdict == MODEL_EMPTY;
 	if (verdict != MODEL_CHAIN && verdict != MODEL_EITHER)
 		return false;
-	if (chain->head != model_chain.head ||
+	if (chain->buf.head != model_chain.buf.head ||
+	    chain->buf.in_len != model_chain.buf.in_len ||
+	    (model_chain.buf.nr_descs &&
+	     chain->buf.nr_descs != model_chain.buf.nr_descs) ||
+	    chain->out_len != model_chain.out_len ||
 	    chain->nr_out != model_chain.nr_out ||
 	    chain->nr_in != model_chain.nr_in)
 		return false;

@@ -26,13 +26,24 @@
 #define MAX_DESCS	40
 /* More chains than this in one case tell nothing new. */
 #define MAX_POPS	32
+/* Chains taken before one is given back. */
+#define MAX_PENDING	4
+
+static const struct guest_kind kinds[] = {
+	{ .event_idx = false },
+	{ .event_idx = true },
+	{ .in_order = true },
+	{ .packed = true },
+	{ .packed = true, .event_idx = true },
+	{ .packed = true, .in_order = true, .event_idx = true },
+};
 
 /* What one case works with. */
 static struct {
 	u64 seed;
 	u64 rnd;			/* state of the generator */
 	struct vbs_mem mem;
-	struct guest_ring rings[MAX_SHIFT + 1][2];
+	struct guest_ring rings[MAX_SHIFT + 1][ARRAY_SIZE(kinds)];
 	struct guest_ring *g;
 	struct vbs_disk disk;
 	struct vbs_chain *chain;
@@ -41,15 +52,22 @@ static struct {
 	u32 free_descs;
 	u16 next_desc;
 	u16 stride;
-	u16 heads[MAX_CHAINS];
 	u32 nr_chains;
+	struct vbs_buf pending[MAX_PENDING];
+	u32 nr_pending;
+	u16 heads[MAX_POPS];		/* as they were given back */
+	u32 lens[MAX_POPS];
+	u32 nr_pushed;
+	u32 nr_descs;			/* of all that were taken */
 	bool racing;
+	bool good;			/* nothing is changed */
 	u64 nr_accesses;
 } c;
 
 /* What all cases saw, so that a run which tests nothing is noticed. */
 static struct {
 	u64 chains;
+	u64 skipped;
 	u64 requests_ok;
 	u64 requests_bad;
 	u64 errors[VBS_RING_NR_ERRORS];
@@ -177,8 +195,44 @@ static void put_table(struct vring_desc *head, struct vring_desc *src, u32 nr)
 		   (chance(4) ? VRING_DESC_F_WRITE : 0), rnd(0x10000));
 }
 
+/* The same for a packed ring: direct or indirect, never both. */
+static bool offer_packed(struct draft *d)
+{
+	struct guest_seg seg[MAX_DESCS];
+	struct vring_packed_desc desc;
+	u64 iova;
+	u32 i;
+
+	for (i = 0; i < d->nr; i++)
+		seg[i] = (struct guest_seg) {
+			__virtio64_to_cpu(true, d->desc[i].addr),
+			__virtio32_to_cpu(true, d->desc[i].len),
+			from16(d->desc[i].flags),
+		};
+	if (c.g->ring.indirect && (d->nr > c.free_descs || chance(2))) {
+		iova = guest_alloc(&c.mem, 16 * d->nr, chance(2) ? 16 : 1);
+		for (i = 0; i < d->nr; i++) {
+			guest_packed_desc(&desc, seg[i].iova, seg[i].len,
+					  rnd(0x10000), seg[i].flags |
+					  (chance(4) ? rnd(0x10000) & ~2 : 0));
+			memcpy(guest_ptr(&c.mem, iova + 16 * i), &desc, 16);
+		}
+		seg[0] = (struct guest_seg) {
+			iova, 16 * d->nr, VRING_DESC_F_INDIRECT
+		};
+		d->nr = 1;
+	}
+	if (d->nr > c.free_descs)
+		return false;
+	guest_chain(c.g, chance(2) ? c.nr_chains : 0xfff0 + c.nr_chains, seg,
+		    d->nr);
+	c.free_descs -= d->nr;
+	c.nr_chains++;
+	return true;
+}
+
 /* Direct, indirect or both, as it fits; false when it does not. */
-static bool offer_draft(struct draft *d)
+static bool offer_split(struct draft *d)
 {
 	u32 direct = d->nr, i;
 	u16 at, head;
@@ -201,7 +255,7 @@ static bool offer_draft(struct draft *d)
 	if (direct < d->nr)
 		put_table(&c.g->desc[at], &d->desc[direct], d->nr - direct);
 	guest_offer(c.g, head);
-	c.heads[c.nr_chains++] = head;
+	c.nr_chains++;
 	return true;
 }
 
@@ -212,9 +266,11 @@ static void build(void)
 	u32 i;
 
 	guest_mem_reset(&c.mem);
-	c.g = &c.rings[shift][rnd(2)];
+	c.g = &c.rings[shift][rnd(ARRAY_SIZE(kinds))];
 	c.g->ring.indirect = !chance(8);
 	c.base = chance(2) ? rnd(0x10000) : 0 - rnd(4);
+	if (c.g->ring.packed)
+		c.base = c.base % c.g->num | (rnd(2) ? GUEST_WRAP : 0);
 	guest_ring_start(c.g, c.base);
 
 	c.disk = (struct vbs_disk) {
@@ -227,9 +283,13 @@ static void build(void)
 	c.next_desc = rnd(0x10000);
 	c.stride = 2 * rnd(8) + 1;
 	c.nr_chains = 0;
+	c.nr_pending = 0;
+	c.nr_pushed = 0;
+	c.nr_descs = 0;
 	for (i = 1 + rnd(MAX_CHAINS); i; i--) {
 		draft_request(&draft);
-		if (!offer_draft(&draft))
+		if (!(c.g->ring.packed ? offer_packed(&draft) :
+					 offer_split(&draft)))
 			break;
 	}
 }
@@ -257,18 +317,63 @@ static void change_byte(void *area, u32 len)
 	}
 }
 
+/* The next one the device will look at becomes available. */
+static void show_desc(void)
+{
+	u16 pos = c.g->ring.last_avail;
+	struct vring_packed_desc *desc =
+		&c.g->packed_desc[pos & ~GUEST_WRAP];
+
+	desc->flags = cpu_to_le16(rnd(8) | guest_avail_flags(pos));
+}
+
 /* A descriptor that is in use, rather than any. */
 static struct vring_desc *some_desc(void)
 {
 	u32 used = c.g->num - c.free_descs;
-	u16 at = c.next_desc - c.stride * rnd(used ? used : 1);
+	u32 n = rnd(used ? used : 1);
+	u16 at = c.next_desc - c.stride * n;
 
+	if (c.g->ring.packed)
+		at = (c.base & ~GUEST_WRAP) + n;
 	return &c.g->desc[at & (c.g->num - 1)];
+}
+
+/* What there is besides descriptors and their memory. */
+static void mutate_split(u32 what)
+{
+	struct guest_ring *g = c.g;
+
+	if (what < 2)
+		change_byte(&g->avail->ring[(c.base + rnd(MAX_CHAINS)) &
+					    (g->num - 1)], 2);
+	else if (what < 3)
+		change_byte(g->avail, 4 + 2 * g->num +
+			    2 * g->ring.event_idx);
+	else if (what < 4)
+		guest_set_avail_idx(g, c.base + rnd(2 * g->num));
+	else
+		guest_desc(some_desc(), guest_random(&c.rnd), rnd(~0U),
+			   rnd(8), rnd(2 * g->num));
+}
+
+static void mutate_packed(u32 what)
+{
+	struct guest_ring *g = c.g;
+
+	if (what < 2)
+		change_byte((u8 *)some_desc() + 14, 2);
+	else if (what < 3)
+		change_byte(g->driver, 4);
+	else if (what < 4)
+		show_desc();
+	else
+		guest_packed_desc((void *)some_desc(), guest_random(&c.rnd),
+				  rnd(~0U), rnd(2 * g->num), rnd(0x10000));
 }
 
 static void mutate(void)
 {
-	struct guest_ring *g = c.g;
 	u32 what = rnd(64);
 
 	if (what < 24) {
@@ -281,17 +386,10 @@ static void mutate(void)
 			change_byte(c.mem.bytes, c.mem.taken);
 	} else if (what < 59) {
 		c.mem.mapped[rnd(1 + c.mem.taken / GUEST_PAGE)] ^= true;
-	} else if (what < 61) {
-		change_byte(&g->avail->ring[(c.base + rnd(MAX_CHAINS)) &
-					    (g->num - 1)], 2);
-	} else if (what < 62) {
-		change_byte(g->avail, 4 + 2 * g->num +
-			    2 * g->ring.event_idx);
-	} else if (what < 63) {
-		guest_set_avail_idx(g, c.base + rnd(2 * g->num));
+	} else if (c.g->ring.packed) {
+		mutate_packed(what - 59);
 	} else {
-		guest_desc(some_desc(), guest_random(&c.rnd), rnd(~0U),
-			   rnd(8), rnd(2 * g->num));
+		mutate_split(what - 59);
 	}
 }
 
@@ -329,7 +427,9 @@ static bool check_chain(void)
 {
 	u32 i, nr = c.chain->nr_out + c.chain->nr_in;
 
-	if (!KEPT(c.chain->head < c.g->num) || !KEPT(nr <= VBS_RING_MAX))
+	if (!KEPT(c.g->ring.packed || c.chain->buf.head < c.g->num) ||
+	    !KEPT(!c.g->ring.packed || c.chain->buf.nr_descs) ||
+	    !KEPT(nr <= VBS_RING_MAX))
 		return false;
 	for (i = 0; i < nr; i++)
 		if (!KEPT(c.chain->segs[i].len))
@@ -369,10 +469,17 @@ static bool check_request(void)
 	return model_check(req, c.chain, &c.disk);
 }
 
+/* Indices count descriptors or chains. */
+static u16 index_add(u16 index, u32 descs, u32 chains)
+{
+	return c.g->ring.packed ? guest_pos_add(c.g, index, descs) :
+				  index + chains;
+}
+
 /* The next chain, if there is one: what vbs_ring_pop() returned to *@ret. */
 static bool check_pop(int *ret)
 {
-	u16 before = c.g->ring.last_avail;
+	u16 after = c.g->ring.last_avail;
 	enum model_verdict verdict = MODEL_EMPTY;
 
 	if (!c.racing)
@@ -383,14 +490,31 @@ static bool check_pop(int *ret)
 	guest_count_reads(&c.mem);
 	*ret = vbs_ring_pop(&c.g->ring, &c.mem, c.chain);
 
+	if (*ret == 1)
+		after = index_add(after, c.chain->buf.nr_descs, 1);
 	if (!KEPT(*ret <= 1 && *ret > -VBS_RING_NR_ERRORS) ||
-	    !KEPT(c.g->ring.last_avail == (u16)(before + (*ret == 1))) ||
+	    !KEPT(c.g->ring.last_avail == after) ||
 	    !KEPT(c.nr_accesses <= 3 + 4ULL * (c.g->num + VBS_RING_MAX)) ||
 	    !check_reads(VBS_RING_MAX, VBS_RING_MAX * 16 * 16))
 		return false;
 	if (!c.racing && !KEPT(model_agrees_pop(verdict, *ret, c.chain)))
 		return false;
 	return *ret != 1 || check_chain();
+}
+
+/* Any of those at work has ended, or the first one. */
+static void push_pending(void)
+{
+	u32 i = c.g->ring.in_order ? 0 : rnd(c.nr_pending);
+	struct vbs_buf buf = c.pending[i];
+	u32 len = chance(2) ? (u32)buf.in_len : c.nr_pushed;
+
+	c.nr_pending--;
+	memmove(&c.pending[i], &c.pending[i + 1],
+		(c.nr_pending - i) * sizeof(buf));
+	c.heads[c.nr_pushed] = buf.head;
+	c.lens[c.nr_pushed++] = len;
+	vbs_ring_push(&c.g->ring, &buf, len);
 }
 
 /* The device: what is on offer, one by one, until it stops or breaks. */
@@ -403,53 +527,68 @@ static bool serve(int *ret, u32 *taken)
 			break;
 		if (!check_request())
 			return false;
-		vbs_ring_push(&c.g->ring, c.chain->head, *taken);
+		c.pending[c.nr_pending++] = c.chain->buf;
+		c.nr_descs += c.chain->buf.nr_descs;
+		if (c.nr_pending == MAX_PENDING || chance(2))
+			push_pending();
+		else if (c.g->ring.packed && !c.good && chance(4))
+			show_desc();
 		if (chance(2))
 			vbs_ring_publish(&c.g->ring);
 		if (chance(4))
 			vbs_ring_enable_kick(&c.g->ring);
 	}
+	while (c.nr_pending)
+		push_pending();
 	return true;
 }
 
 static bool check_indices(u32 taken)
 {
-	u16 offered = from16(c.g->avail->idx) - c.base;
-	u16 now = c.base + taken;
+	u16 now = index_add(c.base, c.nr_descs, taken);
+	u16 offered;
 
 	vbs_ring_publish(&c.g->ring);
-	if (!c.racing && !KEPT(taken <= offered && taken <= c.g->num))
+	if (!KEPT(c.g->ring.last_avail == now) ||
+	    !KEPT(c.g->ring.used_idx == now) ||
+	    !KEPT(c.g->ring.used_published == now))
 		return false;
-	return KEPT(c.g->ring.last_avail == now) &&
-	       KEPT(c.g->ring.used_idx == now) &&
-	       KEPT(guest_used_idx(c.g) == now);
+	if (c.g->ring.packed)
+		return true;
+	offered = from16(c.g->avail->idx) - c.base;
+	return KEPT(guest_used_idx(c.g) == now) &&
+	       (c.racing || KEPT(taken <= offered && taken <= c.g->num));
 }
 
 /* Nothing was changed, so nothing may go wrong. */
 static bool check_good(int ret, u32 taken)
 {
-	u32 i;
+	u32 i, id, len;
 
 	if (!KEPT(ret == 0) || !KEPT(taken == c.nr_chains))
 		return false;
-	for (i = 0; i < taken; i++)
-		if (!KEPT(guest_used_id(c.g, c.base + i) == c.heads[i]) ||
-		    !KEPT(guest_used_len(c.g, c.base + i) == i))
+	for (i = 0; i < taken; i++) {
+		if (!KEPT(guest_get_used(c.g, &id, &len)) ||
+		    !KEPT(id == c.heads[i]) ||
+		    !KEPT(len == c.lens[i] ||
+			  (c.g->ring.in_order && len == GUEST_ALL)))
 			return false;
-	return KEPT(!vbs_ring_enable_kick(&c.g->ring));
+		total.skipped += len == GUEST_ALL;
+	}
+	return KEPT(!guest_get_used(c.g, &id, &len)) &&
+	       KEPT(!vbs_ring_enable_kick(&c.g->ring));
 }
 
 static bool run_case(void)
 {
 	u64 bad = total.requests_bad;
-	bool good;
 	u32 taken, i;
 	int ret = 0;
 
 	c.rnd = c.seed;
 	build();
-	good = !c.racing && chance(8);
-	if (!good) {
+	c.good = !c.racing && chance(8);
+	if (!c.good) {
 		disk_mutation();
 		for (i = 1 + rnd(4); i; i--)
 			mutate();
@@ -463,8 +602,8 @@ static bool run_case(void)
 	host_hook = NULL;
 	if (!check_indices(taken))
 		return false;
-	if (good && (!check_good(ret, taken) ||
-		     !KEPT(total.requests_bad == bad)))
+	if (c.good && (!check_good(ret, taken) ||
+		       !KEPT(total.requests_bad == bad)))
 		return false;
 	total.chains += taken;
 	total.errors[ret < 0 ? -ret : 0]++;
@@ -499,16 +638,15 @@ static u64 number(const char *name, u64 otherwise)
 
 FIXTURE_SETUP(cases)
 {
-	u32 i;
+	u32 i, k;
 
 	self->nr = number("MUTATION_CASES", CASES);
 	self->seed = number("MUTATION_SEED", (u64)time(NULL) << 24);
 	ASSERT_LT(0, self->nr);
 	guest_mem_init(&c.mem);
-	for (i = 0; i <= MAX_SHIFT; i++) {
-		guest_ring_alloc(&c.rings[i][0], 1U << i, false, true);
-		guest_ring_alloc(&c.rings[i][1], 1U << i, true, true);
-	}
+	for (i = 0; i <= MAX_SHIFT; i++)
+		for (k = 0; k < ARRAY_SIZE(kinds); k++)
+			guest_ring_alloc(&c.rings[i][k], 1U << i, &kinds[k]);
 	c.chain = malloc(sizeof(*c.chain));
 	c.req = malloc(sizeof(*c.req));
 	ASSERT_TRUE(c.chain && c.req);
@@ -538,9 +676,11 @@ TEST_F_TIMEOUT(cases, mutated, TIMEOUT)
 	if (self->nr < 100000)
 		return;
 	/* It got everywhere, and not only there. */
-	for (err = 0; err < VBS_RING_NR_ERRORS; err++)
+	for (err = 0; err < VBS_RING_STATE; err++)
 		EXPECT_LT(self->nr / 100000, total.errors[err])
 			TH_LOG("%s", vbs_ring_strerror(-(int)err));
+	if (!c.racing)
+		EXPECT_LT(self->nr / 1000, total.skipped);
 	EXPECT_LT(self->nr / 10, total.requests_ok);
 	EXPECT_LT(self->nr / 100, total.requests_bad);
 }

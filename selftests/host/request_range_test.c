@@ -178,7 +178,7 @@ TEST_F(req, range_unmapped)
 		put_range(0, 0, 0);
 		put_range(0, 0, 0);
 		put_range(0, 0, 0);
-		t.chain->segs[1].len = 64;
+		set_out_len(1, 64);
 		in(STATUS, 1);
 		t.mem.mapped[1] = false;
 		ASSERT_EQ(i == 64 ? S_OK : S_IOERR, decode())

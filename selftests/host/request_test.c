@@ -110,7 +110,7 @@ TEST_F(req, header_short)
 	for (len = 0; len < 16; len++) {
 		for (cut = 0; cut <= len; cut++) {
 			header(T_FLUSH, 0);
-			t.chain->nr_out = 0;
+			vbs_chain_begin(t.chain);
 			if (cut)
 				out(GUEST_BASE, cut);
 			if (len - cut)
@@ -142,7 +142,7 @@ TEST_F(req, header_unmapped)
 	}
 	/* Of two pieces the second one. */
 	header(T_FLUSH, 0);
-	t.chain->segs[0].len = 8;
+	set_out_len(0, 8);
 	out(DATA, 8);
 	in(STATUS, 1);
 	EXPECT_EQ(S_IOERR, decode());
@@ -270,7 +270,7 @@ TEST_F(req, rw_sizes)
 			ASSERT_EQ(want, decode());
 
 			header(T_IN, 0);
-			t.chain->segs[0].len = max + t.bs;
+			set_out_len(0, max + t.bs);
 			in(DATA, i == 0 ? max + extra : max);
 			in(DATA, i == 1 ? max + extra : max);
 			in(DATA, (i == 2 ? max + extra : max) + 1);
@@ -279,7 +279,7 @@ TEST_F(req, rw_sizes)
 	}
 	for (extra = 0; extra <= t.bs; extra += t.bs) {
 		header(T_OUT, 0);
-		t.chain->segs[0].len = 16 + max + extra;
+		set_out_len(0, 16 + max + extra);
 		in(STATUS, 1);
 		ASSERT_EQ(extra ? S_IOERR : S_OK, decode());
 	}
@@ -328,7 +328,7 @@ TEST_F(req, rw_segments)
 
 		/* Data next to the header or the status counts too. */
 		header(T_OUT, 0);
-		t.chain->segs[0].len += t.bs;
+		set_out_len(0, t.chain->segs[0].len + t.bs);
 		for (i = 1; i < n; i++)
 			out(DATA, t.bs);
 		in(STATUS, 1);

@@ -92,6 +92,7 @@ static inline void out(u64 iova, u32 len)
 	t.chain->segs[t.chain->nr_out++] = (struct vbs_seg) {
 		iova, len
 	};
+	t.chain->out_len += len;
 }
 
 static inline void in(u64 iova, u32 len)
@@ -101,14 +102,21 @@ static inline void in(u64 iova, u32 len)
 	chain->segs[chain->nr_out + chain->nr_in++] = (struct vbs_seg) {
 		iova, len
 	};
+	chain->buf.in_len += len;
+}
+
+/* Another length for a readable segment. */
+static inline void set_out_len(u32 i, u32 len)
+{
+	t.chain->out_len += (u64)len - t.chain->segs[i].len;
+	t.chain->segs[i].len = len;
 }
 
 static inline void new_chain(void)
 {
 	guest_mem_reset(&t.mem);
 	memset(t.chain, 0xff, sizeof(*t.chain));
-	t.chain->nr_out = 0;
-	t.chain->nr_in = 0;
+	vbs_chain_begin(t.chain);
 }
 
 static inline u64 put_header(u32 type, u64 sector)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of ring.c share: a ring with both sides, with and without
- * EVENT_IDX, and a record of what the device does to shared memory.
+ * What the tests of rings share: a ring with both sides, of any kind, and a
+ * record of what the device does to shared memory.
  */
 #ifndef RING_TEST_H
 #define RING_TEST_H
@@ -23,39 +23,39 @@ static struct {
 	struct vbs_chain *chain;
 } t;
 
-FIXTURE(ring)
-{
-};
+#define RING_FIXTURE(name) \
+	FIXTURE(name) \
+	{ \
+	}; \
+	FIXTURE_VARIANT(name) \
+	{ \
+		struct guest_kind kind; \
+	}; \
+	FIXTURE_SETUP(name) \
+	{ \
+		guest_mem_init(&t.mem); \
+		guest_ring_alloc(&t.g, RING_NUM, &variant->kind); \
+		t.g.ring.indirect = true; \
+		guest_ring_start(&t.g, FIRST); \
+		t.chain = malloc(sizeof(*t.chain)); \
+		ASSERT_NE(NULL, t.chain); \
+	} \
+	FIXTURE_TEARDOWN(name) \
+	{ \
+		host_hook = NULL; \
+		free(t.chain); \
+		guest_ring_free(&t.g); \
+		guest_mem_free(&t.mem); \
+	} \
+	struct __swallow_semicolon
 
-FIXTURE_VARIANT(ring)
-{
-	bool event_idx;
-};
+#define RING_KIND(fixture, name, ...) \
+	FIXTURE_VARIANT_ADD(fixture, name) { \
+		.kind = { __VA_ARGS__ }, \
+	}
 
-FIXTURE_VARIANT_ADD(ring, plain) {
-	.event_idx = false,
-};
-
-FIXTURE_VARIANT_ADD(ring, event_idx) {
-	.event_idx = true,
-};
-
-FIXTURE_SETUP(ring)
-{
-	guest_mem_init(&t.mem);
-	guest_ring_alloc(&t.g, RING_NUM, variant->event_idx, true);
-	guest_ring_start(&t.g, 0);
-	t.chain = malloc(sizeof(*t.chain));
-	ASSERT_NE(NULL, t.chain);
-}
-
-FIXTURE_TEARDOWN(ring)
-{
-	host_hook = NULL;
-	free(t.chain);
-	guest_ring_free(&t.g);
-	guest_mem_free(&t.mem);
-}
+/* Where a ring begins. */
+#define FIRST	(t.g.ring.packed ? GUEST_WRAP : 0)
 
 /* A chain always comes into memory with something in it. */
 static inline int pop(void)
@@ -67,18 +67,37 @@ static inline int pop(void)
 /* Another ring in place of the fixture's. */
 static inline void new_ring(u32 num, u16 base)
 {
-	bool event_idx = t.g.ring.event_idx;
+	struct guest_kind kind = {
+		.packed = t.g.ring.packed,
+		.in_order = t.g.ring.in_order,
+		.event_idx = t.g.ring.event_idx,
+		.indirect = true,
+	};
 
 	guest_ring_free(&t.g);
-	guest_ring_alloc(&t.g, num, event_idx, true);
+	guest_ring_alloc(&t.g, num, &kind);
 	guest_ring_start(&t.g, base);
 }
 
 /* Offer @head as a chain of one readable descriptor. */
 static inline void offer_one(struct guest_ring *g, u16 head)
 {
-	guest_desc(&g->desc[head], 0x1000 + head, 1 + head, 0, 0xffff);
-	guest_offer(g, head);
+	struct guest_seg seg = { 0x1000 + head, 1 + head, 0 };
+
+	guest_chain(g, head, &seg, 1);
+}
+
+/* Give a chain back that has one descriptor, and was completely used. */
+static inline void push_one(struct guest_ring *g, u16 head)
+{
+	struct vbs_buf buf = { .head = head, .nr_descs = 1 };
+
+	vbs_ring_push(&g->ring, &buf, 0);
+}
+
+static inline void push(u32 len)
+{
+	vbs_ring_push(&t.g.ring, &t.chain->buf, len);
 }
 
 /*
@@ -87,6 +106,8 @@ static inline void offer_one(struct guest_ring *g, u16 head)
  *   d         descriptor
  *   u e n v   used ring: index, entry, flags, avail_event
  *   R W M     barriers
+ * In a packed ring, x is the flags of a descriptor; f w and n v are flags and
+ * place in the driver's and the device's event suppression.
  * @at is the letter at which @act plays the driver, once.
  */
 static struct {
@@ -100,6 +121,24 @@ static struct {
 static inline bool inside(const void *addr, const void *from, size_t len)
 {
 	return (uintptr_t)addr - (uintptr_t)from < len;
+}
+
+static inline char packed_letter(const void *addr)
+{
+	const struct guest_ring *g = record.g;
+
+	if (inside(addr, g->packed_desc, 16 * g->num))
+		return (uintptr_t)addr % 16 == 14 ? 'x' : 'd';
+	if (addr == &g->driver->flags)
+		return 'f';
+	if (addr == &g->driver->off_wrap)
+		return 'w';
+	if (addr == &g->device->flags)
+		return 'n';
+	if (addr == &g->device->off_wrap)
+		return 'v';
+	/* A copy of a descriptor, from an indirect table. */
+	return 'c';
 }
 
 static inline char letter(const void *addr)
@@ -134,7 +173,8 @@ static inline void record_hook(enum host_access what, const void *addr,
 	static const char barriers[] = {
 		[HOST_RMB] = 'R', [HOST_WMB] = 'W', [HOST_MB] = 'M',
 	};
-	char c = addr ? letter(addr) : barriers[what];
+	char c = !addr ? barriers[what] : record.g->ring.packed ?
+		 packed_letter(addr) : letter(addr);
 
 	(void)len;
 	/* The device's own. */

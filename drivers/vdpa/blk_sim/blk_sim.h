@@ -343,7 +343,7 @@ struct vbs_stats {
  * @type: VIRTIO_BLK_T_*
  * @len: bytes for the used entry should it succeed
  * @sectors: for the statistics
- * @head: the chain's
+ * @buf: the chain's
  * @durable: a write must be on stable storage when it ends
  * @nowait: must not sleep: -EAGAIN instead, and the worker does all of it again
  * @refs: parts that have not ended; the last one completes the request
@@ -362,7 +362,7 @@ struct vbs_io {
 	u32 type;
 	u32 len;
 	u32 sectors;
-	u16 head;
+	struct vbs_buf buf;
 	bool durable;
 	bool nowait;
 	atomic_t refs;
@@ -471,7 +471,7 @@ void vbs_io_signal(struct vbs_vq *vq);
  *	the disk does not run
  * @broken: stopped for good, until a reset
  * @num: ring size as the client wants it, unchecked
- * @base: next avail entry while not live
+ * @base: where to begin in the ring, for vbs_ring_init(), while not live
  * @desc: descriptor table, mapped while live
  * @avail: driver area, mapped while live
  * @used: device area, mapped while live
@@ -515,7 +515,7 @@ struct vbs_vq {
 	bool retry;
 	bool broken;
 	u32 num;
-	u16 base;
+	u32 base;
 	struct vbs_area desc;
 	struct vbs_area avail;
 	struct vbs_area used;

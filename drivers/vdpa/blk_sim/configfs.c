@@ -167,7 +167,7 @@ static bool num_queues_ok(u32 n)
 
 static bool queue_size_ok(u32 n)
 {
-	return n >= 2 && vbs_ring_valid_num(n);
+	return n >= 2 && vbs_ring_valid_num(n, false);
 }
 
 static bool block_size_ok(u32 n)

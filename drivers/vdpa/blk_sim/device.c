@@ -125,7 +125,7 @@ static void reset_queue(struct vbs_vq *vq)
 	vq->lost = false;
 	vq->broken = false;
 	vq->num = VBS_RING_MAX;
-	vq->base = 0;
+	vq->base = vbs_ring_first_base(false);
 	spin_lock_irq(&vq->done_lock);
 	vq->cb = (struct vdpa_callback){};
 	spin_unlock_irq(&vq->done_lock);
@@ -188,14 +188,49 @@ static int vbs_resume(struct vdpa_device *vdpa)
 
 /* ---- virtqueues ---- */
 
+static bool is_packed(struct vdpa_device *vdpa)
+{
+	return READ_ONCE(vdpa_to_vbs(vdpa)->disk.features) &
+	       BIT_ULL(VIRTIO_F_RING_PACKED);
+}
+
+static u32 state_to_base(const struct vdpa_vq_state *state, bool packed)
+{
+	const struct vdpa_vq_state_packed *p = &state->packed;
+
+	if (!packed)
+		return state->split.avail_index;
+	return p->last_avail_idx | p->last_avail_counter << 15 |
+	       p->last_used_idx << 16 | (u32)p->last_used_counter << 31;
+}
+
+static void base_to_state(u32 base, bool packed, struct vdpa_vq_state *state)
+{
+	struct vdpa_vq_state_packed *p = &state->packed;
+
+	/* After a reset vhost still reads it as the kind that was before. */
+	memset(state, 0, sizeof(*state));
+	if (!packed) {
+		state->split.avail_index = base;
+		return;
+	}
+	p->last_avail_idx = base & 0x7fff;
+	p->last_avail_counter = base >> 15 & 1;
+	p->last_used_idx = base >> 16 & 0x7fff;
+	p->last_used_counter = base >> 31;
+}
+
 static int vbs_set_vq_address(struct vdpa_device *vdpa, u16 idx, u64 desc,
 			      u64 avail, u64 used)
 {
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
+	u64 avail_align = VRING_AVAIL_ALIGN_SIZE;
 	int err = 0;
 
-	/* Alignment: virtio 1.3, section 2.7. */
-	if (desc % VRING_DESC_ALIGN_SIZE || avail % VRING_AVAIL_ALIGN_SIZE ||
+	/* Alignment: virtio 1.3, sections 2.7 and 2.8.10.1. */
+	if (is_packed(vdpa))
+		avail_align = sizeof(struct vring_packed_desc_event);
+	if (desc % VRING_DESC_ALIGN_SIZE || avail % avail_align ||
 	    used % VRING_USED_ALIGN_SIZE)
 		return -EINVAL;
 
@@ -268,6 +303,7 @@ static bool vbs_get_vq_ready(struct vdpa_device *vdpa, u16 idx)
 	return READ_ONCE(vdpa_to_vbs(vdpa)->vqs[idx]->ready);
 }
 
+/* Whether there is such a place in the ring is checked at the start. */
 static int vbs_set_vq_state(struct vdpa_device *vdpa, u16 idx,
 			    const struct vdpa_vq_state *state)
 {
@@ -278,7 +314,7 @@ static int vbs_set_vq_state(struct vdpa_device *vdpa, u16 idx,
 	if (vq->live)
 		err = -EBUSY;
 	else
-		vq->base = state->split.avail_index;
+		vq->base = state_to_base(state, is_packed(vdpa));
 	vbs_vq_unlock(vq);
 	return err;
 }
@@ -289,7 +325,8 @@ static int vbs_get_vq_state(struct vdpa_device *vdpa, u16 idx,
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
 
 	vbs_vq_lock(vq);
-	state->split.avail_index = vq->live ? vq->ring.last_avail : vq->base;
+	base_to_state(vq->live ? vbs_ring_base(&vq->ring) : vq->base,
+		      is_packed(vdpa), state);
 	vbs_vq_unlock(vq);
 	return 0;
 }
@@ -357,6 +394,21 @@ static u64 vbs_get_backend_features(const struct vdpa_device *vdpa)
 	return BIT_ULL(VHOST_BACKEND_F_ENABLE_AFTER_DRIVER_OK);
 }
 
+/* A place in one kind of ring means nothing in the other. */
+static void forget_bases(struct vbs_dev *dev)
+{
+	bool packed = is_packed(&dev->vdpa);
+	unsigned int i;
+
+	lockdep_assert_held(&dev->lock);
+
+	for (i = 0; i < dev->nr_vqs; i++) {
+		vbs_vq_lock(dev->vqs[i]);
+		dev->vqs[i]->base = vbs_ring_first_base(packed);
+		vbs_vq_unlock(dev->vqs[i]);
+	}
+}
+
 /*
  * vhost-vdpa does not compare with what is offered, QEMU adds bits of its own,
  * and the bus sets 0 to read the config space early: mask, never refuse.
@@ -364,14 +416,19 @@ static u64 vbs_get_backend_features(const struct vdpa_device *vdpa)
 static int vbs_set_driver_features(struct vdpa_device *vdpa, u64 features)
 {
 	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	bool was_packed;
 	int err = 0;
 
 	mutex_lock(&dev->lock);
-	if (vbs_get_status(vdpa) & VIRTIO_CONFIG_S_FEATURES_OK)
+	if (vbs_get_status(vdpa) & VIRTIO_CONFIG_S_FEATURES_OK) {
 		err = -EBUSY;
-	else
+	} else {
+		was_packed = is_packed(vdpa);
 		WRITE_ONCE(dev->disk.features,
 			   features & dev->device_features);
+		if (is_packed(vdpa) != was_packed)
+			forget_bases(dev);
+	}
 	mutex_unlock(&dev->lock);
 	return err;
 }

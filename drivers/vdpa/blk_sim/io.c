@@ -202,7 +202,7 @@ static void io_complete(struct vbs_io *io)
 	u32 len = answer(io);
 
 	spin_lock_irqsave(&vq->done_lock, flags);
-	vbs_ring_push(&vq->ring, io->head, len);
+	vbs_ring_push(&vq->ring, &io->buf, len);
 	account(vq, io);
 	io->next = vq->free;
 	vq->free = io;
@@ -221,7 +221,7 @@ static void io_complete_sync(struct vbs_io *io)
 {
 	struct vbs_vq *vq = io->vq;
 
-	vbs_ring_push(&vq->ring, io->head, answer(io));
+	vbs_ring_push(&vq->ring, &io->buf, answer(io));
 	account(vq, io);
 }
 
@@ -504,7 +504,7 @@ static struct vbs_io *io_take(struct vbs_vq *vq)
 static void io_init(struct vbs_io *io, struct vbs_vq *vq, bool nowait)
 {
 	io->start = jiffies;
-	io->head = vq->chain.head;
+	io->buf = vq->chain.buf;
 	io->status = NULL;
 	io->type = 0;
 	io->sector = 0;

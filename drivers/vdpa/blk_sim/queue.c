@@ -58,17 +58,20 @@ static void vq_break(struct vbs_vq *vq, const char *why)
 	vbs_needs_reset(vq->dev);
 }
 
-static int vq_map_ring(struct vbs_vq *vq, bool event_idx)
+/* Section 2.8: used descriptors go where the available ones were. */
+static int vq_map_ring(struct vbs_vq *vq)
 {
+	struct vbs_ring *ring = &vq->ring;
 	struct vbs_mem *mem = &vq->mem;
 	int err;
 
 	vbs_mem_init(mem, &vq->dev->as);
-	vq->desc.len = vbs_ring_desc_size(vq->num);
-	vq->avail.len = vbs_ring_avail_size(vq->num, event_idx);
-	vq->used.len = vbs_ring_used_size(vq->num, event_idx);
+	vq->desc.len = vbs_ring_desc_size(ring);
+	vq->avail.len = vbs_ring_avail_size(ring);
+	vq->used.len = vbs_ring_used_size(ring);
 
-	err = vbs_area_map(&vq->desc, mem, VHOST_MAP_RO);
+	err = vbs_area_map(&vq->desc, mem,
+			   ring->packed ? VHOST_MAP_RW : VHOST_MAP_RO);
 	if (!err)
 		err = vbs_area_map(&vq->avail, mem, VHOST_MAP_RO);
 	if (!err)
@@ -78,10 +81,29 @@ static int vq_map_ring(struct vbs_vq *vq, bool event_idx)
 	return err;
 }
 
-void vbs_vq_start(struct vbs_vq *vq)
+/* NULL, or what is wrong with the ring the client wants. */
+static const char *vq_prepare_ring(struct vbs_vq *vq)
 {
 	u64 features = vq->dev->disk.features;
 	struct vbs_ring *ring = &vq->ring;
+	int err;
+
+	ring->packed = features & BIT_ULL(VIRTIO_F_RING_PACKED);
+	ring->in_order = features & BIT_ULL(VIRTIO_F_IN_ORDER);
+	ring->event_idx = features & BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
+	ring->indirect = features & BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
+	if (!vbs_ring_valid_num(vq->num, ring->packed))
+		return "size is not a power of two up to 1024";
+	ring->num = vq->num;
+
+	err = vbs_ring_init(ring, vq->base);
+	return err ? vbs_ring_strerror(err) : NULL;
+}
+
+void vbs_vq_start(struct vbs_vq *vq)
+{
+	struct vbs_ring *ring = &vq->ring;
+	const char *why;
 	int err;
 
 	lockdep_assert_held(&vq->lock);
@@ -89,14 +111,13 @@ void vbs_vq_start(struct vbs_vq *vq)
 	/* QEMU enables queues that the guest does not use. */
 	if (vq->live || vq->broken || !vq->ready || !vq->has_addr)
 		return;
-	if (!vbs_ring_valid_num(vq->num)) {
-		vq_break(vq, "size is not a power of two up to 1024");
+	why = vq_prepare_ring(vq);
+	if (why) {
+		vq_break(vq, why);
 		return;
 	}
 
-	ring->event_idx = features & BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
-	ring->indirect = features & BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
-	err = vq_map_ring(vq, ring->event_idx);
+	err = vq_map_ring(vq);
 	if (!err) {
 		err = vbs_io_alloc(vq);
 		if (err)
@@ -112,11 +133,9 @@ void vbs_vq_start(struct vbs_vq *vq)
 		return;
 	}
 
-	ring->num = vq->num;
 	ring->desc = vq->desc.va;
 	ring->avail = vq->avail.va;
 	ring->used = vq->used.va;
-	vbs_ring_init(ring, vq->base);
 	vq->lost = false;
 	vq->live = true;
 	WRITE_ONCE(vq->direct, vq->dev->as.identity && !vq->async);
@@ -135,7 +154,7 @@ void vbs_vq_stop(struct vbs_vq *vq)
 	vbs_io_drain(vq);
 	vq->live = false;
 	WRITE_ONCE(vq->direct, false);
-	vq->base = vq->ring.last_avail;
+	vq->base = vbs_ring_base(&vq->ring);
 	vbs_io_free(vq);
 	vq_unmap_ring(vq);
 }
@@ -187,14 +206,16 @@ static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 {
 	unsigned long start = jiffies;
 	int ret, n;
+	u16 pos;
 
 	for (n = 0; n < VBS_BATCH && !vq_must_yield(vq); n++) {
+		pos = vq->ring.last_avail;
 		ret = vbs_ring_pop(&vq->ring, &vq->mem, &vq->chain);
 		if (ret <= 0)
 			return ret;
 		trace_vdpa_blk_req_start(vq);
 		if (!vbs_io_start(vq, nowait)) {
-			vbs_ring_unpop(&vq->ring);
+			vbs_ring_unpop(&vq->ring, pos);
 			return VQ_MUST_WAIT;
 		}
 		if (!nowait)

@@ -195,7 +195,7 @@ u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 	if (type_reads_disk(req->type)) {
 		req->data.seg = in;
 		req->data.off = 0;
-		req->data.left = chain->in_len - 1;
+		req->data.left = chain->buf.in_len - 1;
 	} else {
 		req->data = iter;
 	}

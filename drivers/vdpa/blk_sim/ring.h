@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The virtqueue, device side (virtio 1.3, section 2.7), and the client's
- * memory as seen through IOVAs.
+ * The virtqueue, device side, split (virtio 1.3, section 2.7) and packed (2.8),
+ * and the client's memory as seen through IOVAs.
  *
  * Nothing here knows about block devices, allocates, locks or sleeps.  Two
  * may work on a ring at once: one that takes chains (pop, enable_kick,
@@ -49,24 +49,35 @@ struct vbs_seg {
 };
 
 /**
- * struct vbs_chain - one descriptor chain taken from the avail ring
- * @head: index that goes back in the used ring
+ * struct vbs_buf - what has to be known of a chain to give it back
+ * @head: index of its first descriptor; in a packed ring its buffer ID, which
+ *	is the driver's and may be any number
+ * @nr_descs: descriptors of the ring that it takes; of a packed one only
+ * @in_len: bytes of its device-writable part
+ */
+struct vbs_buf {
+	u16 head;
+	u16 nr_descs;
+	u64 in_len;
+};
+
+/**
+ * struct vbs_chain - one descriptor chain that the driver made available
+ * @buf: for vbs_ring_push()
  * @nr_out: device-readable segments, first in @segs
  * @nr_in: device-writable segments, behind them
  * @out_len: bytes of the device-readable segments
- * @in_len: bytes of the device-writable segments
  * @segs: the segments; empty descriptors are left out
  */
 struct vbs_chain {
-	u16 head;
+	struct vbs_buf buf;
 	u16 nr_out;
 	u16 nr_in;
 	u64 out_len;
-	u64 in_len;
 	struct vbs_seg segs[VBS_RING_MAX];
 };
 
-/* Why a ring is broken; vbs_ring_pop() returns them negated. */
+/* Why a ring is broken; returned negated. */
 enum vbs_ring_error {
 	VBS_RING_AVAIL_IDX = 1,
 	VBS_RING_HEAD,
@@ -77,30 +88,56 @@ enum vbs_ring_error {
 	VBS_RING_INDIRECT_FLAGS,
 	VBS_RING_INDIRECT_LEN,
 	VBS_RING_INDIRECT_FAULT,
+	VBS_RING_FULL,
+	VBS_RING_STATE,
 	VBS_RING_NR_ERRORS,
 };
 
 /**
- * struct vbs_ring - device side of a split virtqueue
+ * struct vbs_ring - device side of a virtqueue
  * @desc: descriptor table, in mapped client memory
  * @avail: driver area, in mapped client memory
  * @used: device area, in mapped client memory
- * @num: entries, a power of two
+ * @packed_desc: descriptor ring of a packed virtqueue
+ * @driver: its driver event suppression
+ * @device: its device event suppression
+ * @num: entries
+ * @packed: VIRTIO_F_RING_PACKED was negotiated
+ * @in_order: VIRTIO_F_IN_ORDER was negotiated: chains are pushed in the order
+ *	in which they were taken
  * @event_idx: VIRTIO_RING_F_EVENT_IDX was negotiated
  * @indirect: VIRTIO_RING_F_INDIRECT_DESC was negotiated
  * @signalled: an interrupt was asked for since the start, so used_event is
- *	comparable with @used_idx
+ *	comparable with @used_idx; split only
  * @last_avail: next avail entry to take; at most @num ahead of @used_idx, so
  *	that no more than @num chains are at work
- * @avail_idx: the driver's index as last read
+ * @avail_idx: the driver's index as last read; split only
  * @used_idx: next used entry to fill
  * @used_published: used index as the driver sees it
+ * @used_elem: where the next used element goes: @used_idx, or behind it when
+ *	one element will do for several chains
+ * @first_flags: what shows the driver all that was pushed; packed only
+ *
+ * Indices of a split ring count entries and wrap at 16 bits.  Those of a packed
+ * ring are places in it, with their wrap counter in bit 15, as in the event
+ * suppression areas.
  */
 struct vbs_ring {
-	const struct vring_desc *desc;
-	const struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		const struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		const struct vring_avail *avail;
+		const struct vring_packed_desc_event *driver;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device;
+	};
 	u16 num;
+	bool packed;
+	bool in_order;
 	bool event_idx;
 	bool indirect;
 	bool signalled;
@@ -108,44 +145,169 @@ struct vbs_ring {
 	u16 avail_idx;
 	u16 used_idx;
 	u16 used_published;
+	u16 used_elem;
+	u16 first_flags;
 };
 
 /**
  * vbs_ring_valid_num - may a virtqueue have this many entries?
  * @num: entries
+ * @packed: is it a packed one?
  */
-static inline bool vbs_ring_valid_num(u32 num)
+static inline bool vbs_ring_valid_num(u32 num, bool packed)
 {
-	return num && num <= VBS_RING_MAX && !(num & (num - 1));
+	return num && num <= VBS_RING_MAX && (packed || !(num & (num - 1)));
 }
 
-static inline size_t vbs_ring_desc_size(u32 num)
+/**
+ * vbs_ring_desc_size - bytes of the descriptor area
+ * @ring: @num and @packed are set
+ */
+static inline size_t vbs_ring_desc_size(const struct vbs_ring *ring)
 {
-	return num * sizeof(struct vring_desc);
+	return ring->num * (ring->packed ? sizeof(struct vring_packed_desc) :
+					   sizeof(struct vring_desc));
 }
 
-static inline size_t vbs_ring_avail_size(u32 num, bool event_idx)
+/**
+ * vbs_ring_avail_size - bytes of the driver area
+ * @ring: @num, @packed and @event_idx are set
+ */
+static inline size_t vbs_ring_avail_size(const struct vbs_ring *ring)
 {
-	return sizeof(struct vring_avail) + num * sizeof(__virtio16) +
-	       (event_idx ? sizeof(__virtio16) : 0);
+	if (ring->packed)
+		return sizeof(struct vring_packed_desc_event);
+	return sizeof(struct vring_avail) + ring->num * sizeof(__virtio16) +
+	       (ring->event_idx ? sizeof(__virtio16) : 0);
 }
 
-static inline size_t vbs_ring_used_size(u32 num, bool event_idx)
+/**
+ * vbs_ring_used_size - bytes of the device area
+ * @ring: @num, @packed and @event_idx are set
+ */
+static inline size_t vbs_ring_used_size(const struct vbs_ring *ring)
 {
+	if (ring->packed)
+		return sizeof(struct vring_packed_desc_event);
 	return sizeof(struct vring_used) +
-	       num * sizeof(struct vring_used_elem) +
-	       (event_idx ? sizeof(__virtio16) : 0);
+	       ring->num * sizeof(struct vring_used_elem) +
+	       (ring->event_idx ? sizeof(__virtio16) : 0);
+}
+
+/**
+ * vbs_ring_first_base - where a virtqueue begins after a reset
+ * @packed: is it a packed one?
+ */
+static inline u32 vbs_ring_first_base(bool packed)
+{
+	/* Section 2.8.1: both wrap counters are 1. */
+	return packed ? 1U << 31 | 1U << 15 : 0;
+}
+
+/**
+ * vbs_ring_base - where to begin again with vbs_ring_init()
+ * @ring: the ring
+ *
+ * Return: the next avail entry and, of a packed ring, the next used one in the
+ * upper half: the numbers of VHOST_GET_VRING_BASE.
+ */
+static inline u32 vbs_ring_base(const struct vbs_ring *ring)
+{
+	if (ring->packed)
+		return (u32)ring->used_idx << 16 | ring->last_avail;
+	return ring->last_avail;
 }
 
 /**
  * vbs_ring_init - begin, or begin again, on a ring
- * @ring: @desc, @avail, @used, @num, @event_idx and @indirect are set
- * @base: first avail entry to take; everything before it is in the used ring
+ * @ring: the three areas, @num and the features are set
+ * @base: as from vbs_ring_base(), but from the client.  What is between the
+ *	two places of a packed ring is not ours to give back; in a split ring
+ *	everything before the avail entry is in the used ring
+ *
+ * Return: 0, or -VBS_RING_STATE when there is no such place in the ring.
  */
-void vbs_ring_init(struct vbs_ring *ring, u16 base);
+int vbs_ring_init(struct vbs_ring *ring, u32 base);
 
 /**
- * vbs_ring_pop - take the next chain from the avail ring
+ * vbs_chain_begin - no segments yet
+ * @chain: to be filled
+ */
+static inline void vbs_chain_begin(struct vbs_chain *chain)
+{
+	chain->nr_out = 0;
+	chain->nr_in = 0;
+	chain->out_len = 0;
+	chain->buf.in_len = 0;
+}
+
+/**
+ * vbs_chain_add - add a descriptor's segment
+ * @chain: the chain
+ * @seg: the segment
+ * @in: it is device-writable
+ *
+ * Sections 2.7.4.2 and 2.8.17: device-readable segments come before the writable
+ * ones.
+ *
+ * Return: 0, or the negated enum vbs_ring_error.
+ */
+static inline int vbs_chain_add(struct vbs_chain *chain,
+				const struct vbs_seg *seg, bool in)
+{
+	if (!seg->len)
+		return 0;
+	if (!in && chain->nr_in)
+		return -VBS_RING_ORDER;
+	if (chain->nr_out + chain->nr_in == VBS_RING_MAX)
+		return -VBS_RING_LOOP;
+
+	chain->segs[chain->nr_out + chain->nr_in] = *seg;
+	if (in) {
+		chain->nr_in++;
+		chain->buf.in_len += seg->len;
+	} else {
+		chain->nr_out++;
+		chain->out_len += seg->len;
+	}
+	return 0;
+}
+
+/**
+ * vbs_ring_skips - will a later used element do for this chain too?
+ * @ring: the ring
+ * @buf: the chain
+ * @len: bytes written to its device-writable part
+ *
+ * Sections 2.7.9 and 2.8.8: with IN_ORDER a driver takes chains without a used
+ * element of their own for completely written.
+ */
+static inline bool vbs_ring_skips(const struct vbs_ring *ring,
+				  const struct vbs_buf *buf, u32 len)
+{
+	return ring->in_order && len == buf->in_len;
+}
+
+int vbs_split_pop(struct vbs_ring *ring, struct vbs_mem *mem,
+		  struct vbs_chain *chain);
+void vbs_split_push(struct vbs_ring *ring, const struct vbs_buf *buf, u32 len);
+bool vbs_split_publish(struct vbs_ring *ring);
+void vbs_split_disable_kick(struct vbs_ring *ring);
+bool vbs_split_pending(const struct vbs_ring *ring);
+bool vbs_split_enable_kick(struct vbs_ring *ring);
+
+bool vbs_packed_valid_base(const struct vbs_ring *ring, u32 base);
+int vbs_packed_pop(struct vbs_ring *ring, struct vbs_mem *mem,
+		   struct vbs_chain *chain);
+void vbs_packed_push(struct vbs_ring *ring, const struct vbs_buf *buf,
+		     u32 len);
+bool vbs_packed_publish(struct vbs_ring *ring);
+void vbs_packed_disable_kick(struct vbs_ring *ring);
+bool vbs_packed_pending(const struct vbs_ring *ring);
+bool vbs_packed_enable_kick(struct vbs_ring *ring);
+
+/**
+ * vbs_ring_pop - take the next chain that is available
  * @ring: the ring
  * @mem: where indirect tables are read from
  * @chain: filled in
@@ -153,27 +315,40 @@ void vbs_ring_init(struct vbs_ring *ring, u16 base);
  * Return: 1 with a chain, 0 when the ring is empty, or the negated
  * enum vbs_ring_error; nothing is taken then.
  */
-int vbs_ring_pop(struct vbs_ring *ring, struct vbs_mem *mem,
-		 struct vbs_chain *chain);
+static inline int vbs_ring_pop(struct vbs_ring *ring, struct vbs_mem *mem,
+			       struct vbs_chain *chain)
+{
+	if (ring->packed)
+		return vbs_packed_pop(ring, mem, chain);
+	return vbs_split_pop(ring, mem, chain);
+}
 
 /**
  * vbs_ring_unpop - give back the chain that was taken last
  * @ring: the ring
+ * @pos: vbs_ring.last_avail before it was taken
  *
  * The next vbs_ring_pop() takes it again.  It must not have been pushed.
  */
-static inline void vbs_ring_unpop(struct vbs_ring *ring)
+static inline void vbs_ring_unpop(struct vbs_ring *ring, u16 pos)
 {
-	ring->last_avail--;
+	ring->last_avail = pos;
 }
 
 /**
  * vbs_ring_push - put a chain into the used ring, not yet visible
  * @ring: the ring
- * @head: the chain's head
+ * @buf: the chain's
  * @len: bytes written to its device-writable part
  */
-void vbs_ring_push(struct vbs_ring *ring, u16 head, u32 len);
+static inline void vbs_ring_push(struct vbs_ring *ring,
+				 const struct vbs_buf *buf, u32 len)
+{
+	if (ring->packed)
+		vbs_packed_push(ring, buf, len);
+	else
+		vbs_split_push(ring, buf, len);
+}
 
 /**
  * vbs_ring_publish - show the driver all that was pushed
@@ -181,19 +356,37 @@ void vbs_ring_push(struct vbs_ring *ring, u16 head, u32 len);
  *
  * Return: true when the driver wants an interrupt for it.
  */
-bool vbs_ring_publish(struct vbs_ring *ring);
+static inline bool vbs_ring_publish(struct vbs_ring *ring)
+{
+	if (ring->used_idx == ring->used_published)
+		return false;
+	if (ring->packed)
+		return vbs_packed_publish(ring);
+	return vbs_split_publish(ring);
+}
 
 /**
  * vbs_ring_disable_kick - tell the driver that kicks are not needed now
  * @ring: the ring
  */
-void vbs_ring_disable_kick(struct vbs_ring *ring);
+static inline void vbs_ring_disable_kick(struct vbs_ring *ring)
+{
+	if (ring->packed)
+		vbs_packed_disable_kick(ring);
+	else
+		vbs_split_disable_kick(ring);
+}
 
 /**
  * vbs_ring_pending - is there a chain to be taken?
  * @ring: the ring
  */
-bool vbs_ring_pending(const struct vbs_ring *ring);
+static inline bool vbs_ring_pending(const struct vbs_ring *ring)
+{
+	if (ring->packed)
+		return vbs_packed_pending(ring);
+	return vbs_split_pending(ring);
+}
 
 /**
  * vbs_ring_enable_kick - ask for a kick with the next chain
@@ -201,11 +394,16 @@ bool vbs_ring_pending(const struct vbs_ring *ring);
  *
  * Return: true when there is already a chain, which may come without a kick.
  */
-bool vbs_ring_enable_kick(struct vbs_ring *ring);
+static inline bool vbs_ring_enable_kick(struct vbs_ring *ring)
+{
+	if (ring->packed)
+		return vbs_packed_enable_kick(ring);
+	return vbs_split_enable_kick(ring);
+}
 
 /**
  * vbs_ring_strerror - a broken ring in words for the log
- * @err: what vbs_ring_pop() returned
+ * @err: what vbs_ring_pop() or vbs_ring_init() returned
  */
 const char *vbs_ring_strerror(int err);
 

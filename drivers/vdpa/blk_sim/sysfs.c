@@ -207,6 +207,18 @@ void vbs_sysfs_free(struct vbs_dev *dev)
 
 static struct dentry *debugfs_root;
 
+/* In a packed ring with the wrap counter. */
+static void show_pos(struct seq_file *m, const char *name, u16 pos,
+		     const struct vbs_ring *ring)
+{
+	if (READ_ONCE(ring->packed))
+		seq_printf(m, "%s: %u wrap %u\n", name,
+			   pos & ~BIT(VRING_PACKED_EVENT_F_WRAP_CTR),
+			   pos >> VRING_PACKED_EVENT_F_WRAP_CTR);
+	else
+		seq_printf(m, "%s: %u\n", name, pos);
+}
+
 /*
  * Our own numbers only: the ring itself is the client's memory, and without
  * the queue's lock it may be unmapped at any time.
@@ -221,16 +233,18 @@ static int vq_show(struct seq_file *m, void *v)
 	seq_printf(m, "lost: %u\n", READ_ONCE(vq->lost));
 	seq_printf(m, "broken: %u\n", READ_ONCE(vq->broken));
 	seq_printf(m, "size: %u\n", READ_ONCE(vq->num));
-	seq_printf(m, "base: %u\n", READ_ONCE(vq->base));
+	show_pos(m, "base", READ_ONCE(vq->base), ring);
 	seq_printf(m, "desc: %#llx\n", READ_ONCE(vq->desc.iova));
 	seq_printf(m, "avail: %#llx\n", READ_ONCE(vq->avail.iova));
 	seq_printf(m, "used: %#llx\n", READ_ONCE(vq->used.iova));
+	seq_printf(m, "packed: %u\n", READ_ONCE(ring->packed));
+	seq_printf(m, "in_order: %u\n", READ_ONCE(ring->in_order));
 	seq_printf(m, "event_idx: %u\n", READ_ONCE(ring->event_idx));
 	seq_printf(m, "indirect: %u\n", READ_ONCE(ring->indirect));
 	seq_printf(m, "avail_idx: %u\n", READ_ONCE(ring->avail_idx));
-	seq_printf(m, "last_avail: %u\n", READ_ONCE(ring->last_avail));
-	seq_printf(m, "used_idx: %u\n", READ_ONCE(ring->used_idx));
-	seq_printf(m, "used_published: %u\n", READ_ONCE(ring->used_published));
+	show_pos(m, "last_avail", READ_ONCE(ring->last_avail), ring);
+	show_pos(m, "used_idx", READ_ONCE(ring->used_idx), ring);
+	show_pos(m, "used_published", READ_ONCE(ring->used_published), ring);
 	seq_printf(m, "in_flight: %d\n", atomic_read(&vq->nr_active));
 	seq_printf(m, "worker: %d\n", task_pid_nr(vq->worker->task));
 	return 0;

@@ -26,7 +26,7 @@ TRACE_EVENT(vdpa_blk_req_start,
 	TP_fast_assign(
 		__assign_str(disk);
 		__entry->vq = vq->index;
-		__entry->head = vq->chain.head;
+		__entry->head = vq->chain.buf.head;
 		__entry->nr_out = vq->chain.nr_out;
 		__entry->nr_in = vq->chain.nr_in;
 	),
@@ -50,7 +50,7 @@ TRACE_EVENT(vdpa_blk_req_done,
 	TP_fast_assign(
 		__assign_str(disk);
 		__entry->vq = io->vq->index;
-		__entry->head = io->head;
+		__entry->head = io->buf.head;
 		__entry->type = io->type;
 		__entry->sector = io->sector;
 		__entry->len = len;

@@ -29,8 +29,10 @@ static inline u64 __virtio64_to_cpu(bool little, __virtio64 val)
 #define __cpu_to_virtio32	__virtio32_to_cpu
 #define __cpu_to_virtio64	__virtio64_to_cpu
 
+#define le16_to_cpu(val)	__builtin_bswap16(val)
 #define le32_to_cpu(val)	__builtin_bswap32(val)
 #define le64_to_cpu(val)	__builtin_bswap64(val)
+#define cpu_to_le16(val)	__builtin_bswap16(val)
 #define cpu_to_le32(val)	__builtin_bswap32(val)
 #define cpu_to_le64(val)	__builtin_bswap64(val)
 

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The packed virtqueue, device side: one ring, in which used descriptors take
+ * the place of those that were made available.
+ */
+#include <linux/compiler.h>
+#include <linux/kernel.h>
+#include <linux/virtio_byteorder.h>
+#include <asm/barrier.h>
+
+#include "ring.h"
+
+#define F_AVAIL		(1 << VRING_PACKED_DESC_F_AVAIL)
+#define F_USED		(1 << VRING_PACKED_DESC_F_USED)
+#define POS_WRAP	(1 << VRING_PACKED_EVENT_F_WRAP_CTR)
+
+static u16 get16(const __le16 *p)
+{
+	return le16_to_cpu(READ_ONCE(*p));
+}
+
+static void put16(__le16 *p, u16 val)
+{
+	WRITE_ONCE(*p, cpu_to_le16(val));
+}
+
+/* ---- places in the ring ---- */
+
+static u16 pos_index(u16 pos)
+{
+	return pos & ~POS_WRAP;
+}
+
+static u16 pos_add(const struct vbs_ring *ring, u16 pos, u16 n)
+{
+	u16 index = pos_index(pos) + n;
+
+	if (index < ring->num)
+		return pos + n;
+	return (~pos & POS_WRAP) | (index - ring->num);
+}
+
+/* More than the ring's size when @to is before @from. */
+static u16 pos_distance(const struct vbs_ring *ring, u16 from, u16 to)
+{
+	u16 n = pos_index(to) - pos_index(from);
+
+	return (from ^ to) & POS_WRAP ? n + ring->num : n;
+}
+
+bool vbs_packed_valid_base(const struct vbs_ring *ring, u32 base)
+{
+	u16 avail = base, used = base >> 16;
+
+	return pos_index(avail) < ring->num && pos_index(used) < ring->num &&
+	       pos_distance(ring, used, avail) <= ring->num;
+}
+
+/* Section 2.8.1: AVAIL is the driver's wrap counter, USED its inverse. */
+static bool is_avail(u16 flags, u16 pos)
+{
+	u16 shown = pos & POS_WRAP ? F_AVAIL : F_USED;
+
+	return (flags & (F_AVAIL | F_USED)) == shown;
+}
+
+/* Section 2.8.1: both are the device's wrap counter. */
+static u16 used_flags(u16 pos)
+{
+	return pos & POS_WRAP ? F_AVAIL | F_USED : 0;
+}
+
+/* ---- chains ---- */
+
+static void read_seg(const struct vring_packed_desc *src, struct vbs_seg *seg)
+{
+	seg->iova = le64_to_cpu(READ_ONCE(src->addr));
+	seg->len = le32_to_cpu(READ_ONCE(src->len));
+}
+
+/*
+ * Section 2.8.7: the descriptors stand one behind the other, and nothing but
+ * WRITE has a meaning in their flags.
+ */
+static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
+			 const struct vbs_seg *table)
+{
+	u32 num = table->len / sizeof(struct vring_packed_desc);
+	struct vring_packed_desc raw;
+	struct vbs_seg seg;
+	u32 i;
+	int err;
+
+	if (!num || num > VBS_RING_MAX || table->len % sizeof(raw))
+		return -VBS_RING_INDIRECT_LEN;
+
+	for (i = 0; i < num; i++) {
+		if (vbs_mem_read(mem, table->iova + i * sizeof(raw), &raw,
+				 sizeof(raw)))
+			return -VBS_RING_INDIRECT_FAULT;
+		seg.iova = le64_to_cpu(raw.addr);
+		seg.len = le32_to_cpu(raw.len);
+		err = vbs_chain_add(chain, &seg,
+				    le16_to_cpu(raw.flags) & VRING_DESC_F_WRITE);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* @flags are the first descriptor's, @room what is not at work. */
+static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
+		      struct vbs_chain *chain, u16 flags, u16 room)
+{
+	u16 i = pos_index(ring->last_avail);
+	const struct vring_packed_desc *desc = &ring->packed_desc[i];
+	struct vbs_seg seg;
+	u16 n = 1;
+	int err;
+
+	for (;;) {
+		read_seg(desc, &seg);
+		if (flags & VRING_DESC_F_INDIRECT) {
+			if (!ring->indirect)
+				return -VBS_RING_INDIRECT_FEATURE;
+			/* Section 2.8.19: never in a list. */
+			if (n > 1 || flags & VRING_DESC_F_NEXT)
+				return -VBS_RING_INDIRECT_FLAGS;
+			err = walk_indirect(mem, chain, &seg);
+		} else {
+			err = vbs_chain_add(chain, &seg,
+					    flags & VRING_DESC_F_WRITE);
+		}
+		if (err)
+			return err;
+		if (!(flags & VRING_DESC_F_NEXT))
+			break;
+		if (n++ == room)
+			return -VBS_RING_LOOP;
+		if (++i == ring->num)
+			i = 0;
+		desc = &ring->packed_desc[i];
+		flags = get16(&desc->flags);
+	}
+	/* Section 2.8.6: the last one has the buffer's ID. */
+	chain->buf.head = get16(&desc->id);
+	chain->buf.nr_descs = n;
+	return 0;
+}
+
+int vbs_packed_pop(struct vbs_ring *ring, struct vbs_mem *mem,
+		   struct vbs_chain *chain)
+{
+	u16 pos = ring->last_avail;
+	u16 flags, room;
+	int err;
+
+	flags = get16(&ring->packed_desc[pos_index(pos)].flags);
+	if (!is_avail(flags, pos))
+		return 0;
+	/*
+	 * All else of the chain only after the flags that show it; pairs with
+	 * the driver's barrier before it stores the first descriptor's flags
+	 * (section 2.8.21.1.1).  And our used index after them, for the driver
+	 * may have made room for this chain just before.
+	 */
+	virt_rmb();
+	room = ring->num - pos_distance(ring, READ_ONCE(ring->used_idx), pos);
+	if (!room)
+		return -VBS_RING_FULL;
+
+	vbs_chain_begin(chain);
+	err = walk_chain(ring, mem, chain, flags, room);
+	if (err)
+		return err;
+
+	ring->last_avail = pos_add(ring, pos, chain->buf.nr_descs);
+	return 1;
+}
+
+/* ---- used descriptors ---- */
+
+/*
+ * The driver looks at the first descriptor that it has not seen used, and goes
+ * on from there: when its flags are stored last, nobody looks at the others.
+ */
+void vbs_packed_push(struct vbs_ring *ring, const struct vbs_buf *buf, u32 len)
+{
+	u16 pos = ring->used_elem;
+	struct vring_packed_desc *desc = &ring->packed_desc[pos_index(pos)];
+	u16 flags = used_flags(pos) | (len ? VRING_DESC_F_WRITE : 0);
+
+	WRITE_ONCE(desc->id, cpu_to_le16(buf->head));
+	WRITE_ONCE(desc->len, cpu_to_le32(len));
+	if (pos == ring->used_published)
+		ring->first_flags = flags;
+	else
+		put16(&desc->flags, flags);
+
+	WRITE_ONCE(ring->used_idx,
+		   pos_add(ring, ring->used_idx, buf->nr_descs));
+	if (!vbs_ring_skips(ring, buf, len))
+		ring->used_elem = ring->used_idx;
+}
+
+/* Was one of the descriptors from @old to @new the one to be told of? */
+static bool need_event(const struct vbs_ring *ring, u16 event, u16 new, u16 old)
+{
+	u16 index = pos_index(event), end = pos_index(new);
+
+	/* It is of the turn before this one, or of a turn to come. */
+	if ((event ^ new) & POS_WRAP)
+		index -= ring->num;
+	return vring_need_event(index, end,
+				end - pos_distance(ring, old, new));
+}
+
+bool vbs_packed_publish(struct vbs_ring *ring)
+{
+	u16 old = ring->used_published, new = ring->used_idx;
+	u16 flags;
+
+	/*
+	 * Data, status and all used descriptors before the flags of the first;
+	 * pairs with the driver's barrier after it loads them (section
+	 * 2.8.22).
+	 */
+	virt_wmb();
+	put16(&ring->packed_desc[pos_index(old)].flags, ring->first_flags);
+	ring->used_published = new;
+	ring->used_elem = new;
+
+	/*
+	 * The flags before we look whether an interrupt is wanted; pairs with
+	 * the driver's barrier between asking for one and looking at the next
+	 * descriptor again (section 2.8.22).
+	 */
+	virt_mb();
+	flags = get16(&ring->driver->flags);
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !ring->event_idx)
+		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+	/* Pairs with the driver's barrier between the place and the flags. */
+	virt_rmb();
+	return need_event(ring, get16(&ring->driver->off_wrap), new, old);
+}
+
+/* ---- kicks ---- */
+
+void vbs_packed_disable_kick(struct vbs_ring *ring)
+{
+	put16(&ring->device->flags, VRING_PACKED_EVENT_FLAG_DISABLE);
+}
+
+bool vbs_packed_pending(const struct vbs_ring *ring)
+{
+	u16 pos = ring->last_avail;
+
+	return is_avail(get16(&ring->packed_desc[pos_index(pos)].flags), pos);
+}
+
+bool vbs_packed_enable_kick(struct vbs_ring *ring)
+{
+	u16 pos = ring->last_avail;
+
+	if (ring->event_idx) {
+		put16(&ring->device->off_wrap, pos);
+		/* Pairs with the driver's barrier between flags and place. */
+		virt_wmb();
+		put16(&ring->device->flags, VRING_PACKED_EVENT_FLAG_DESC);
+	} else {
+		put16(&ring->device->flags, VRING_PACKED_EVENT_FLAG_ENABLE);
+	}
+	/*
+	 * The wish for a kick before the last look at the ring; pairs with the
+	 * driver's barrier between storing flags and looking whether to kick
+	 * (section 2.8.21.3.1).
+	 */
+	virt_mb();
+	return vbs_packed_pending(ring);
+}
