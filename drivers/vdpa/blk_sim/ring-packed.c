@@ -72,36 +72,29 @@ static u16 used_flags(u16 pos)
 
 /* ---- chains ---- */
 
-static void read_seg(const struct vring_packed_desc *src, struct vbs_seg *seg)
-{
-	seg->iova = le64_to_cpu(READ_ONCE(src->addr));
-	seg->len = le32_to_cpu(READ_ONCE(src->len));
-}
-
 /*
  * Section 2.8.7: the descriptors stand one behind the other, and nothing but
  * WRITE has a meaning in their flags.
  */
 static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
-			 const struct vbs_seg *table)
+			 u64 table, u32 size)
 {
-	u32 num = table->len / sizeof(struct vring_packed_desc);
-	struct vring_packed_desc raw;
-	struct vbs_seg seg;
+	u32 num = size / sizeof(struct vring_packed_desc);
+	struct vring_packed_desc desc;
 	u32 i;
 	int err;
 
-	if (!num || num > VBS_RING_MAX || table->len % sizeof(raw))
+	if (!num || num > VBS_RING_MAX || size % sizeof(desc))
 		return -VBS_RING_INDIRECT_LEN;
 
 	for (i = 0; i < num; i++) {
-		if (vbs_mem_read(mem, table->iova + i * sizeof(raw), &raw,
-				 sizeof(raw)))
+		if (vbs_mem_read(mem, table + i * sizeof(desc), &desc,
+				 sizeof(desc)))
 			return -VBS_RING_INDIRECT_FAULT;
-		seg.iova = le64_to_cpu(raw.addr);
-		seg.len = le32_to_cpu(raw.len);
-		err = vbs_chain_add(chain, &seg,
-				    le16_to_cpu(raw.flags) & VRING_DESC_F_WRITE);
+		err = vbs_chain_add(chain, le64_to_cpu(desc.addr),
+				    le32_to_cpu(desc.len),
+				    le16_to_cpu(desc.flags) &
+				    VRING_DESC_F_WRITE);
 		if (err)
 			return err;
 	}
@@ -114,21 +107,23 @@ static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
 {
 	u16 i = pos_index(ring->last_avail);
 	const struct vring_packed_desc *desc = &ring->packed_desc[i];
-	struct vbs_seg seg;
 	u16 n = 1;
+	u64 iova;
+	u32 len;
 	int err;
 
 	for (;;) {
-		read_seg(desc, &seg);
+		iova = le64_to_cpu(READ_ONCE(desc->addr));
+		len = le32_to_cpu(READ_ONCE(desc->len));
 		if (flags & VRING_DESC_F_INDIRECT) {
 			if (!ring->indirect)
 				return -VBS_RING_INDIRECT_FEATURE;
 			/* Section 2.8.19: never in a list. */
 			if (n > 1 || flags & VRING_DESC_F_NEXT)
 				return -VBS_RING_INDIRECT_FLAGS;
-			err = walk_indirect(mem, chain, &seg);
+			err = walk_indirect(mem, chain, iova, len);
 		} else {
-			err = vbs_chain_add(chain, &seg,
+			err = vbs_chain_add(chain, iova, len,
 					    flags & VRING_DESC_F_WRITE);
 		}
 		if (err)

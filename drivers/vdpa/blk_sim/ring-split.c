@@ -34,63 +34,40 @@ static __virtio16 *avail_event(const struct vbs_ring *ring)
 	return (__virtio16 *)&ring->used->ring[ring->num];
 }
 
-/* A descriptor in our own memory and byte order. */
-struct vbs_desc {
-	struct vbs_seg seg;
-	u16 flags;
-	u16 next;
-};
-
-/* @raw is a copy: the client cannot change it. */
-static void decode_desc(const struct vring_desc *raw, struct vbs_desc *desc)
-{
-	desc->seg.iova = __virtio64_to_cpu(true, raw->addr);
-	desc->seg.len = __virtio32_to_cpu(true, raw->len);
-	desc->flags = __virtio16_to_cpu(true, raw->flags);
-	desc->next = __virtio16_to_cpu(true, raw->next);
-}
-
-static void read_desc(const struct vring_desc *src, struct vbs_desc *desc)
-{
-	desc->seg.iova = __virtio64_to_cpu(true, READ_ONCE(src->addr));
-	desc->seg.len = __virtio32_to_cpu(true, READ_ONCE(src->len));
-	desc->flags = get16(&src->flags);
-	desc->next = get16(&src->next);
-}
-
 /*
  * Linux drivers build indirect tables longer than the virtqueue, which section
  * 2.7.5.3.1 forbids; VBS_RING_MAX is the limit for all of them.
  */
 static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
-			 const struct vbs_seg *table)
+			 u64 table, u32 size)
 {
-	u32 num = table->len / sizeof(struct vring_desc);
-	struct vring_desc raw;
-	struct vbs_desc desc;
-	u32 i = 0, n;
+	u32 num = size / sizeof(struct vring_desc);
+	struct vring_desc desc;
+	u16 flags, i = 0;
+	u32 n;
 	int err;
 
-	if (!num || num > VBS_RING_MAX || table->len % sizeof(raw))
+	if (!num || num > VBS_RING_MAX || size % sizeof(desc))
 		return -VBS_RING_INDIRECT_LEN;
 
 	for (n = 0; n < num; n++) {
-		if (vbs_mem_read(mem, table->iova + i * sizeof(raw), &raw,
-				 sizeof(raw)))
+		if (vbs_mem_read(mem, table + i * sizeof(desc), &desc,
+				 sizeof(desc)))
 			return -VBS_RING_INDIRECT_FAULT;
-		decode_desc(&raw, &desc);
-		if (desc.flags & VRING_DESC_F_INDIRECT)
+		flags = __virtio16_to_cpu(true, desc.flags);
+		if (flags & VRING_DESC_F_INDIRECT)
 			return -VBS_RING_INDIRECT_FLAGS;
 
-		err = vbs_chain_add(chain, &desc.seg,
-				    desc.flags & VRING_DESC_F_WRITE);
+		err = vbs_chain_add(chain, __virtio64_to_cpu(true, desc.addr),
+				    __virtio32_to_cpu(true, desc.len),
+				    flags & VRING_DESC_F_WRITE);
 		if (err)
 			return err;
-		if (!(desc.flags & VRING_DESC_F_NEXT))
+		if (!(flags & VRING_DESC_F_NEXT))
 			return 0;
-		if (desc.next >= num)
+		i = __virtio16_to_cpu(true, desc.next);
+		if (i >= num)
 			return -VBS_RING_NEXT;
-		i = desc.next;
 	}
 	return -VBS_RING_LOOP;
 }
@@ -98,31 +75,35 @@ static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
 static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
 		      struct vbs_chain *chain)
 {
-	struct vbs_desc desc;
-	u16 i = chain->buf.head;
-	u32 n;
+	const struct vring_desc *desc;
+	u16 flags, i = chain->buf.head;
+	u32 len, n;
+	u64 iova;
 	int err;
 
 	for (n = 0; n < ring->num; n++) {
-		read_desc(&ring->desc[i], &desc);
-		if (desc.flags & VRING_DESC_F_INDIRECT) {
+		desc = &ring->desc[i];
+		iova = __virtio64_to_cpu(true, READ_ONCE(desc->addr));
+		len = __virtio32_to_cpu(true, READ_ONCE(desc->len));
+		flags = get16(&desc->flags);
+		if (flags & VRING_DESC_F_INDIRECT) {
 			if (!ring->indirect)
 				return -VBS_RING_INDIRECT_FEATURE;
 			/* Section 2.7.5.3.1: never both. */
-			if (desc.flags & VRING_DESC_F_NEXT)
+			if (flags & VRING_DESC_F_NEXT)
 				return -VBS_RING_INDIRECT_FLAGS;
-			return walk_indirect(mem, chain, &desc.seg);
+			return walk_indirect(mem, chain, iova, len);
 		}
 
-		err = vbs_chain_add(chain, &desc.seg,
-				    desc.flags & VRING_DESC_F_WRITE);
+		err = vbs_chain_add(chain, iova, len,
+				    flags & VRING_DESC_F_WRITE);
 		if (err)
 			return err;
-		if (!(desc.flags & VRING_DESC_F_NEXT))
+		if (!(flags & VRING_DESC_F_NEXT))
 			return 0;
-		if (desc.next >= ring->num)
+		i = get16(&desc->next);
+		if (i >= ring->num)
 			return -VBS_RING_NEXT;
-		i = desc.next;
 	}
 	return -VBS_RING_LOOP;
 }

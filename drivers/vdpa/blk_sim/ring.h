@@ -244,7 +244,8 @@ static inline void vbs_chain_begin(struct vbs_chain *chain)
 /**
  * vbs_chain_add - add a descriptor's segment
  * @chain: the chain
- * @seg: the segment
+ * @iova: the segment's address
+ * @len: its length in bytes
  * @in: it is device-writable
  *
  * Sections 2.7.4.2 and 2.8.17: device-readable segments come before the writable
@@ -252,24 +253,27 @@ static inline void vbs_chain_begin(struct vbs_chain *chain)
  *
  * Return: 0, or the negated enum vbs_ring_error.
  */
-static inline int vbs_chain_add(struct vbs_chain *chain,
-				const struct vbs_seg *seg, bool in)
+static inline int vbs_chain_add(struct vbs_chain *chain, u64 iova, u32 len,
+				bool in)
 {
-	if (!seg->len)
-		return 0;
-	if (!in && chain->nr_in)
-		return -VBS_RING_ORDER;
-	if (chain->nr_out + chain->nr_in == VBS_RING_MAX)
-		return -VBS_RING_LOOP;
+	u32 nr = chain->nr_out + chain->nr_in;
+	struct vbs_seg *seg = &chain->segs[nr];
 
-	chain->segs[chain->nr_out + chain->nr_in] = *seg;
+	if (!len)
+		return 0;
+	if (nr == VBS_RING_MAX)
+		return -VBS_RING_LOOP;
 	if (in) {
 		chain->nr_in++;
-		chain->buf.in_len += seg->len;
-	} else {
+		chain->buf.in_len += len;
+	} else if (!chain->nr_in) {
 		chain->nr_out++;
-		chain->out_len += seg->len;
+		chain->out_len += len;
+	} else {
+		return -VBS_RING_ORDER;
 	}
+	seg->iova = iova;
+	seg->len = len;
 	return 0;
 }
 
