@@ -281,7 +281,8 @@ static void vq_adapt_poll(struct vbs_vq *vq)
 	if (local_clock() - vq->idle_since > limit)
 		vq->poll_ns /= 2;
 	else
-		vq->poll_ns = clamp(2 * vq->poll_ns, VBS_POLL_MIN, limit);
+		vq->poll_ns = max(2 * vq->poll_ns, VBS_POLL_MIN);
+	vq->poll_ns = min(vq->poll_ns, limit);
 	if (vq->poll_ns < VBS_POLL_MIN)
 		vq->poll_ns = 0;
 }
