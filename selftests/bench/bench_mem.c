@@ -12,8 +12,8 @@
 #include "bench_mem.h"
 
 #define WINDOW_PAGES	(BM_WINDOW / VV_PAGE)
-#define WINDOW_SHIFT	21
-/* Where to look for a contiguous window. */
+#define WINDOW_SHIFT	20
+/* Of the file: where to look for a contiguous window. */
 #define POOL_SIZE	(64UL << 20)
 /* Far from the arena. */
 #define SPREAD_IOVA	(1ULL << 32)
@@ -103,12 +103,18 @@ unsigned int bm_pieces(const void *addr, size_t len)
 /* The offset of a window whose pages follow each other, -1 if there is none. */
 static long find_window(const char *pool)
 {
-	long off;
+	size_t nr = POOL_SIZE / VV_PAGE, i, run = 1;
+	uint64_t *pfn = calloc(nr, sizeof(*pfn));
+	long off = -1;
 
-	for (off = 0; off + BM_WINDOW <= POOL_SIZE; off += BM_WINDOW / 8)
-		if (bm_pieces(pool + off, BM_WINDOW) == 1)
-			return off;
-	return -1;
+	if (pfn && !read_pfns(pool, nr, pfn))
+		for (i = 1; i < nr && off < 0; i++) {
+			run = pfn[i] == pfn[i - 1] + 1 ? run + 1 : 1;
+			if (run == WINDOW_PAGES)
+				off = (i + 1 - run) * VV_PAGE;
+		}
+	free(pfn);
+	return off;
 }
 
 /*
@@ -142,13 +148,13 @@ static char *make_view(int fd, long off, unsigned int chunks,
 static void spread_slots(struct br_queue *q, char *window, unsigned int chunks,
 			 const unsigned int *view_of)
 {
-	size_t step = WINDOW_PAGES / BR_MAX_SLOTS * VV_PAGE;
+	size_t step = WINDOW_PAGES / BM_SLOTS * VV_PAGE;
 	size_t size = BM_WINDOW / chunks, meta, data;
 	unsigned int i;
 
-	for (i = 0; i < BR_MAX_SLOTS; i++) {
+	for (i = 0; i < BM_SLOTS; i++) {
 		/* 77 is odd: neighbours in a batch are none in memory. */
-		meta = i * 77 % BR_MAX_SLOTS * step;
+		meta = i * 77 % BM_SLOTS * step;
 		data = meta + VV_PAGE;
 		slot_set(&q->slot[i], window + meta,
 			 SPREAD_IOVA + view_of[meta / size] * size +
@@ -158,15 +164,16 @@ static void spread_slots(struct br_queue *q, char *window, unsigned int chunks,
 	}
 }
 
-int bm_spread(struct vv_dev *dev, struct br_queue *q, unsigned int ranges)
+int bm_spread(struct vv_dev *dev, struct br_queue *q, const char *file,
+	      unsigned int ranges)
 {
 	unsigned int chunks = ranges < WINDOW_PAGES ? ranges : WINDOW_PAGES;
 	unsigned int view_of[WINDOW_PAGES], i;
-	int fd = memfd_create("bench", MFD_CLOEXEC), ret = 0;
+	int fd = open(file, O_RDWR | O_CLOEXEC), ret = 0;
 	char *pool, *view;
 	long off;
 
-	if (fd < 0 || ftruncate(fd, POOL_SIZE))
+	if (fd < 0)
 		return -errno;
 	pool = mmap(NULL, POOL_SIZE, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_POPULATE, fd, 0);

@@ -235,7 +235,7 @@ static void measure(const struct bench_case *c)
 	} while (end - start < NS);
 
 	printf("{\"part\":\"host\",\"contender\":\"ours\",\"via\":\"%s\",\"metric\":\"ns per request\",\"params\":{\"ring\":%u,\"segs\":%u,\"batch\":%u},\"unit\":\"ns\",\"value\":%.4g}\n",
-	       c->layout->name, c->num, c->segs, n,
+	       c->layout->name, c->num, c->segs, c->batch,
 	       (double)(end - start) / requests);
 	free((void *)ring.desc);
 	free((void *)ring.avail);

@@ -4,7 +4,7 @@
  *
  *   rw=read,write bs=4096 segs=1 batch=32 depth=1	every combination, shuffled
  *   queues=1 ring=256 indirect=0		the device
- *   ranges=0		IOTLB ranges to spread requests over; 0: as it comes
+ *   ranges=0 pool=FILE	IOTLB ranges to spread requests over, see bench_mem.h
  *   ms=100		how long each is measured
  *   cpu=0		where the client runs
  *   seed=1
@@ -43,13 +43,13 @@ struct values {
 static struct options {
 	struct values rw, bs, segs, batch, depth;
 	struct values queues, ring, indirect, ranges, ms, cpu, seed;
-	const char *part, *contender, *also;
+	const char *part, *contender, *also, *pool;
 } opt = {
 	.rw = { { 0, 1 }, 2 }, .bs = { { 4096 }, 1 }, .batch = { { 32 }, 1 },
 	.depth = { { 1 }, 1 }, .segs = { { 1 }, 1 }, .queues = { { 1 }, 1 }, .ring = { { 256 }, 1 },
 	.indirect = { { 0 }, 1 }, .ranges = { { 0 }, 1 },
 	.ms = { { 100 }, 1 }, .cpu = { { 0 }, 1 }, .seed = { { 1 }, 1 },
-	.part = "native", .contender = "unknown",
+	.part = "native", .contender = "unknown", .pool = "",
 };
 
 static const struct {
@@ -124,6 +124,8 @@ static void parse_option(char *arg)
 		opt.contender = val;
 	else if (!strcmp(arg, "also"))
 		opt.also = val;
+	else if (!strcmp(arg, "pool"))
+		opt.pool = val;
 	else {
 		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 			if (strcmp(arg, words[i].name))
@@ -206,6 +208,7 @@ static unsigned int make_loads(struct br_load *load)
 static void check_ranges(const struct br_load *load)
 {
 	if (opt.ranges.v[0] && (load->segs > 1 || load->bs > VV_PAGE ||
+				br_slots(load) > BM_SLOTS ||
 				opt.queues.v[0] > 1 || opt.indirect.v[0]))
 		die("ranges: one queue, direct, one segment of a page", -EINVAL);
 }
@@ -257,7 +260,7 @@ static void device_start(const char *node)
 				 opt.indirect.v[0]);
 	}
 	if (opt.ranges.v[0]) {
-		ret = bm_spread(&dev, &queue[0], opt.ranges.v[0]);
+		ret = bm_spread(&dev, &queue[0], opt.pool, opt.ranges.v[0]);
 		if (ret)
 			die("ranges", ret);
 	}
@@ -431,7 +434,7 @@ static void value(const struct br_load *load, const char *metric,
 
 	printf("{\"part\":\"%s\",\"contender\":\"%s\",\"via\":\"vhost-vdpa\",\"metric\":\"%s\",\"params\":{\"rw\":\"%s\",\"bs\":%u,\"batch\":%u,\"depth\":%u,\"queues\":%lu",
 	       opt.part, opt.contender, metric, load->write ? "write" : "read",
-	       br_len(load), load->batch, load->depth, opt.queues.v[0]);
+	       load->bs, load->batch, load->depth, opt.queues.v[0]);
 	if (opt.also) {
 		word = strdup(opt.also);
 		end = strchr(word, ':');

@@ -9,6 +9,7 @@ set -euo pipefail
 BENCH_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 RESULTS=/results
 CLIENT=/tmp/vhost_bench
+POOL=/mnt/pool
 RANDOM=${SEED:?}
 : "${ROUNDS:?}"
 
@@ -16,6 +17,9 @@ RANDOM=${SEED:?}
 MAX_IOTLB=1200000
 
 bench_setup() {
+	# First, as long as there is memory in one piece.
+	mount -t tmpfs tmpfs /mnt
+	fallocate -l 64M $POOL
 	make -s -C "$BENCH_DIR" OUTPUT=/tmp vhost_bench
 	# New disks are vhost_vdpa's then.
 	modprobe -r virtio_vdpa vhost_vdpa
@@ -63,7 +67,7 @@ contender_unload() {
 pin_workers() {
 	local pid
 
-	for pid in $(pgrep '^vbs-|^vDPA sim'); do
+	for pid in $(pgrep "^vbs-$1/|^vDPA sim"); do
 		taskset -p 2 "$pid" >/dev/null
 	done
 }
@@ -72,7 +76,7 @@ pin_workers() {
 disk_add() {
 	vdpa dev add name "$1" mgmtdev "$mgmtdev"
 	node=/dev/$(basename "/sys/bus/vdpa/devices/$1/"vhost-vdpa-*)
-	pin_workers
+	pin_workers "$1"
 }
 
 disk_del() {
