@@ -16,7 +16,7 @@
 /* Of the file: where to look for a contiguous window. */
 #define POOL_SIZE	(64UL << 20)
 /* Far from the arena. */
-#define SPREAD_IOVA	(1ULL << 32)
+#define SPREAD_IOVA	0x100000000ULL
 
 /* Header and status of a slot: no two share a cache line. */
 #define META_SIZE	128
@@ -67,7 +67,7 @@ int bm_arena(struct vv_dev *dev, struct br_queue *q, unsigned int slots,
 /* ---- many ranges ---- */
 
 /* Physical page numbers; only root may see them. */
-static int read_pfns(const void *addr, size_t nr, uint64_t *pfn)
+static int read_pfns(const void *addr, size_t nr, __u64 *pfn)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	ssize_t want = nr * sizeof(*pfn), got;
@@ -90,7 +90,7 @@ static int read_pfns(const void *addr, size_t nr, uint64_t *pfn)
 unsigned int bm_pieces(const void *addr, size_t len)
 {
 	size_t nr = len / VV_PAGE, i;
-	uint64_t *pfn = calloc(nr, sizeof(*pfn));
+	__u64 *pfn = calloc(nr, sizeof(*pfn));
 	unsigned int pieces = 0;
 
 	if (pfn && !read_pfns(addr, nr, pfn))
@@ -104,7 +104,7 @@ unsigned int bm_pieces(const void *addr, size_t len)
 static long find_window(const char *pool)
 {
 	size_t nr = POOL_SIZE / VV_PAGE, i, run = 1;
-	uint64_t *pfn = calloc(nr, sizeof(*pfn));
+	__u64 *pfn = calloc(nr, sizeof(*pfn));
 	long off = -1;
 
 	if (pfn && !read_pfns(pool, nr, pfn))

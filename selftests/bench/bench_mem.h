@@ -6,7 +6,7 @@
 #include "bench_ring.h"
 
 /* What many ranges are made of: one piece of physically contiguous memory. */
-#define BM_WINDOW	(1UL << 20)
+#define BM_WINDOW	(1024UL * 1024)
 /* Slots it has room for. */
 #define BM_SLOTS	128
 

@@ -73,8 +73,8 @@ void br_prepare(struct br_queue *q, const struct br_load *load)
 
 static void other_aliases(struct br_queue *q, struct br_slot *slot)
 {
-	uint64_t x = br_random(&q->random);
-	uint64_t mask = q->aliases - 1;
+	__u64 x = br_random(&q->random);
+	__u64 mask = q->aliases - 1;
 
 	slot->chain[0].addr = slot->hdr_iova + ((x & mask) << q->alias_shift);
 	slot->chain[1].addr = slot->data_iova +

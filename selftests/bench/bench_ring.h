@@ -24,7 +24,7 @@
 #define BR_MAX_SEGS	254
 
 /* What a client can time with: 10 ns, where a clock may be a system call. */
-static inline uint64_t br_ticks(void)
+static inline __u64 br_ticks(void)
 {
 #ifdef __x86_64__
 	return __builtin_ia32_rdtsc();
@@ -43,9 +43,9 @@ static inline void br_relax(void)
 #endif
 }
 
-static inline uint64_t br_random(uint64_t *state)
+static inline __u64 br_random(__u64 *state)
 {
-	uint64_t x = *state;
+	__u64 x = *state;
 
 	x ^= x << 13;
 	x ^= x >> 7;
@@ -57,7 +57,7 @@ static inline uint64_t br_random(uint64_t *state)
 /* The memory of one request, as the client and as the device see it. */
 struct br_slot {
 	struct virtio_blk_outhdr *hdr;
-	volatile __u8 *status;
+	__u8 *status;
 	char *data;
 	__u64 hdr_iova;
 	__u64 status_iova;
@@ -92,8 +92,8 @@ struct br_queue {
 	 */
 	unsigned int aliases;
 	unsigned int alias_shift;
-	uint64_t random;
-	uint64_t blocks;		/* requests of this size in the span */
+	__u64 random;
+	__u64 blocks;		/* requests of this size in the span */
 };
 
 static inline unsigned int br_len(const struct br_load *load)

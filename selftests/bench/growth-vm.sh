@@ -7,7 +7,6 @@
 # shellcheck source-path=SCRIPTDIR source=vm-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/vm-lib.sh"
 
-raw=$RESULTS/growth.raw
 configfs=/sys/kernel/config/vdpa_blk_sim
 # Maps of the client come one by one, not a whole table for each.
 SIM_BATCH_MAPPING=0
@@ -65,18 +64,21 @@ segments() {
 
 # ---- many disks -----------------------------------------------------------
 
-available() {
+# KiB the kernel has allocated for itself. Not what is free: that comes and goes
+# with the lists of free pages that each CPU keeps.
+kernel_memory() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	# What is freed after a grace period is freed by now, mostly.
-	sleep 0.3
-	awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo
+	# What is freed after a grace period is freed by then, mostly.
+	sleep 0.5
+	awk '/^(Slab|KernelStack|VmallocUsed|Percpu|PageTables):/ { sum += $2 }
+		END { print sum }' /proc/meminfo
 }
 
 # per WHAT BEFORE AFTER NUMBER: KiB taken for each
 per() {
 	awk -v before="$1" -v after="$2" -v n="$3" \
-		'BEGIN { printf "%.2f\n", (before - after) / n }'
+		'BEGIN { printf "%.3f\n", (after - before) / n }'
 }
 
 # disks CONTENDER NUMBER: memory of those that idle, time of the one that
@@ -85,11 +87,11 @@ disks() {
 	local before after i
 
 	contender_load "$1"
-	before=$(available)
+	before=$(kernel_memory)
 	for ((i = 1; i <= $2; i++)); do
 		disk_add "bench$i"
 	done
-	after=$(available)
+	after=$(kernel_memory)
 	value growth "$1" "KiB per idle disk" KiB "\"disks\":$2" \
 		"$(per "$before" "$after" "$2")"
 	client part=growth "contender=$1" "also=disks:$2" rw=read bs=4096 \
@@ -106,18 +108,18 @@ queues() {
 
 	contender_load "$1"
 	for n in 1 33; do
-		before=$(available)
+		before=$(kernel_memory)
 		for ((i = 0; i < disks; i++)); do
 			described "bench$i" num_queues=$n
 		done
-		after=$(available)
-		used+=("$((before - after))")
+		after=$(kernel_memory)
+		used+=("$((after - before))")
 		for ((i = 0; i < disks; i++)); do
 			described_del "bench$i"
 		done
 	done
 	value growth "$1" "KiB per queue" KiB '' \
-		"$(per "${used[1]}" "${used[0]}" $((32 * disks)))"
+		"$(per "${used[0]}" "${used[1]}" $((32 * disks)))"
 	contender_unload
 }
 
@@ -144,13 +146,13 @@ slots() {
 	done
 	for n in 64 1024; do
 		held=()
-		before=$(available)
+		before=$(kernel_memory)
 		for ((i = 0; i < disks; i++)); do
 			described "bench$i" "path=/dev/ram$i"
 			held_client "$n"
 		done
-		after=$(available)
-		used+=("$((before - after))")
+		after=$(kernel_memory)
+		used+=("$((after - before))")
 		kill -KILL "${held[@]}"
 		wait "${held[@]}" 2>/dev/null || true
 		for ((i = 0; i < disks; i++)); do
@@ -158,7 +160,7 @@ slots() {
 		done
 	done
 	value growth "$1" "KiB per request slot" KiB '' \
-		"$(per "${used[1]}" "${used[0]}" $((960 * disks)))"
+		"$(per "${used[0]}" "${used[1]}" $((960 * disks)))"
 	modprobe -r brd
 	contender_unload
 }

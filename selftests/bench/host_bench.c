@@ -18,10 +18,13 @@
 #include "request.h"
 #include "ring.h"
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define __noreturn	__attribute__((__noreturn__))
+
 #define MEM_BASE	0x40000000ULL
 #define MEM_SIZE	(16UL << 20)
 #define HDR_AREA	0
-#define TABLE_AREA	(1UL << 20)
+#define TABLE_AREA	(1024UL * 1024)
 #define DATA_AREA	(8UL << 20)
 #define SEG_LEN		4096
 #define STATUS_AREA	(15UL << 20)
@@ -174,8 +177,7 @@ static const struct layout indirect = {
 
 /* ---- the device's side ---- */
 
-static void __attribute__((__noreturn__)) wrong(const struct bench_case *c,
-						const char *what)
+static void __noreturn wrong(const struct bench_case *c, const char *what)
 {
 	printf("# host_bench: %s, ring %u, segs %u: %s\n", c->layout->name,
 	       c->num, c->segs, what);
@@ -234,9 +236,12 @@ static void measure(const struct bench_case *c)
 		end = now_ns();
 	} while (end - start < NS);
 
-	printf("{\"part\":\"host\",\"contender\":\"ours\",\"via\":\"%s\",\"metric\":\"ns per request\",\"params\":{\"ring\":%u,\"segs\":%u,\"batch\":%u},\"unit\":\"ns\",\"value\":%.4g}\n",
-	       c->layout->name, c->num, c->segs, c->batch,
-	       (double)(end - start) / requests);
+	printf("{\"part\":\"host\",\"contender\":\"ours\",\"via\":\"%s\",",
+	       c->layout->name);
+	printf("\"metric\":\"ns per request\",\"unit\":\"ns\",");
+	printf("\"params\":{\"ring\":%u,\"segs\":%u,\"batch\":%u},",
+	       c->num, c->segs, c->batch);
+	printf("\"value\":%.4g}\n", (double)(end - start) / requests);
 	free((void *)ring.desc);
 	free((void *)ring.avail);
 	free(ring.used);
@@ -261,7 +266,7 @@ static u32 add_layout(struct bench_case *c, const struct layout *layout)
 	for (i = 8; i <= VBS_RING_MAX; i *= 2)
 		n += add_case(c + n, layout, i, 1, BATCH);
 	n += add_case(c + n, layout, 256, 1, 1);
-	for (i = 0; i < sizeof(segs) / sizeof(segs[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(segs); i++)
 		n += add_case(c + n, layout, VBS_RING_MAX, segs[i], BATCH);
 	return n;
 }
@@ -278,7 +283,7 @@ int main(int argc, char **argv)
 	}
 	srand(strtoul(argv[1], NULL, 0));
 	mem.bytes = need(calloc(1, MEM_SIZE));
-	for (n = 0, i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+	for (n = 0, i = 0; i < ARRAY_SIZE(layouts); i++)
 		n += add_layout(cases + n, layouts[i]);
 	for (i = n - 1; i > 0; i--) {
 		j = rand() % (i + 1);

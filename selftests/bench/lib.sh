@@ -36,7 +36,7 @@ part_start() {
 
 part_end() {
 	need_pkgs python3
-	python3 "$BENCH_DIR/report.py" collect "$raw" "$OUT/$part.json"
+	"$BENCH_DIR/report.py" collect "$raw" "$OUT/$part.json"
 }
 
 # in_uml SCRIPT: run it in user-mode Linux, with our folder as /results.

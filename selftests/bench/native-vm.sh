@@ -6,8 +6,6 @@
 # shellcheck source-path=SCRIPTDIR source=vm-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/vm-lib.sh"
 
-raw=$RESULTS/native.raw
-
 # name:queues; the kernel's own has one queue. With use_va it works on the
 # client's addresses, without on pinned pages as ours does.
 CONTENDERS="ours-ram:1 ours-ram:2 vdpa_sim_blk-va0:1 vdpa_sim_blk-va1:1"

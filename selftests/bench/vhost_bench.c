@@ -25,6 +25,8 @@
 #include "bench_mem.h"
 #include "bench_ring.h"
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
 #define MAX_VALUES	8
 #define MAX_LOADS	64
 #define MAX_QUEUES	2
@@ -63,18 +65,26 @@ static const struct {
 	{ "seed", &opt.seed },
 };
 
+static const struct {
+	const char *name;
+	const char **text;
+} texts[] = {
+	{ "part", &opt.part }, { "contender", &opt.contender },
+	{ "also", &opt.also }, { "pool", &opt.pool },
+};
+
 static struct vv_dev dev;
 static struct br_queue queue[MAX_QUEUES];
 static double ticks_per_ns;
 
 /* Where the time of the client goes, in ticks. */
 struct times {
-	uint64_t all;
-	uint64_t submit;
-	uint64_t kick;
-	uint64_t reap;
-	uint64_t requests;
-	uint64_t kicks;
+	__u64 all;
+	__u64 submit;
+	__u64 kick;
+	__u64 reap;
+	__u64 requests;
+	__u64 kicks;
 };
 
 static void __noreturn die(const char *what, int err)
@@ -118,23 +128,17 @@ static void parse_option(char *arg)
 	if (!val)
 		die(arg, -EINVAL);
 	*val++ = '\0';
-	if (!strcmp(arg, "part"))
-		opt.part = val;
-	else if (!strcmp(arg, "contender"))
-		opt.contender = val;
-	else if (!strcmp(arg, "also"))
-		opt.also = val;
-	else if (!strcmp(arg, "pool"))
-		opt.pool = val;
-	else {
-		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-			if (strcmp(arg, words[i].name))
-				continue;
+	for (i = 0; i < ARRAY_SIZE(texts); i++)
+		if (!strcmp(arg, texts[i].name)) {
+			*texts[i].text = val;
+			return;
+		}
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(arg, words[i].name)) {
 			parse_values(words[i].values, val);
 			return;
 		}
-		die(arg, -EINVAL);
-	}
+	die(arg, -EINVAL);
 }
 
 static unsigned long most(const struct values *values)
@@ -184,7 +188,7 @@ static unsigned int make_loads(struct br_load *load)
 {
 	unsigned int all = opt.rw.n * opt.bs.n * opt.segs.n * opt.batch.n *
 			   opt.depth.n;
-	uint64_t random = opt.seed.v[0] + 1;
+	__u64 random = opt.seed.v[0] + 1;
 	unsigned int n = 0, i;
 
 	for (i = 0; i < all; i++) {
@@ -270,9 +274,9 @@ static void device_start(const char *node)
 
 static void __noreturn lost(const struct br_queue *q, const struct times *t)
 {
-	printf("# vhost_bench: LOST: %u requests of queue %u are not back after %d ms; %llu were submitted\n",
-	       q->all_inflight, q->vq->index, dev.timeout_ms,
-	       (unsigned long long)t->requests);
+	printf("# vhost_bench: LOST: %u of %llu requests, queue %u, after %d ms\n",
+	       q->all_inflight, (unsigned long long)t->requests, q->vq->index,
+	       dev.timeout_ms);
 	exit(1);
 }
 
@@ -280,7 +284,7 @@ static void submit(struct br_queue *q, unsigned int batch, bool random,
 		   struct times *t)
 {
 	unsigned long kicks = q->vq->kicks;
-	uint64_t a = br_ticks(), b, c;
+	__u64 a = br_ticks(), b, c;
 
 	br_submit(q, batch, random);
 	b = br_ticks();
@@ -294,7 +298,7 @@ static void submit(struct br_queue *q, unsigned int batch, bool random,
 
 static void reap(struct br_queue *q, struct times *t)
 {
-	uint64_t start = br_ticks();
+	__u64 start = br_ticks();
 	int ret = br_reap(q);
 
 	if (ret < 0)
@@ -303,7 +307,7 @@ static void reap(struct br_queue *q, struct times *t)
 }
 
 /* Submit batches that are back, until then. */
-static void refill(struct br_queue *q, uint64_t end, struct times *t)
+static void refill(struct br_queue *q, __u64 end, struct times *t)
 {
 	unsigned int i;
 
@@ -312,7 +316,7 @@ static void refill(struct br_queue *q, uint64_t end, struct times *t)
 			submit(q, i, true, t);
 }
 
-static bool poll_queue(struct br_queue *q, uint64_t end, struct times *t)
+static bool poll_queue(struct br_queue *q, __u64 end, struct times *t)
 {
 	if (vv_used_idx(q->vq) == q->vq->last_used)
 		return false;
@@ -322,10 +326,10 @@ static bool poll_queue(struct br_queue *q, uint64_t end, struct times *t)
 }
 
 /* All batches of all queues once, then again for some time, until all is back. */
-static void drive(uint64_t ticks, bool random, struct times *t)
+static void drive(__u64 ticks, bool random, struct times *t)
 {
-	uint64_t limit = dev.timeout_ms * 1e6 * ticks_per_ns;
-	uint64_t start = br_ticks(), seen = start;
+	__u64 limit = dev.timeout_ms * 1e6 * ticks_per_ns;
+	__u64 start = br_ticks(), seen = start;
 	unsigned int n = opt.queues.v[0], q, i, spins = 0, left = n;
 
 	for (q = 0; q < n; q++)
@@ -416,7 +420,7 @@ static void verify(const struct br_load *load)
 static void calibrate(void)
 {
 	struct timespec a, b;
-	uint64_t start, end;
+	__u64 start, end;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	start = br_ticks();
@@ -427,14 +431,18 @@ static void calibrate(void)
 					(b.tv_nsec - a.tv_nsec));
 }
 
-static void value(const struct br_load *load, const char *metric,
-		  const char *unit, double val)
+static void print_value(const struct br_load *load, const char *metric,
+			const char *unit, double val)
 {
 	char *word, *end;
 
-	printf("{\"part\":\"%s\",\"contender\":\"%s\",\"via\":\"vhost-vdpa\",\"metric\":\"%s\",\"params\":{\"rw\":\"%s\",\"bs\":%u,\"batch\":%u,\"depth\":%u,\"queues\":%lu",
-	       opt.part, opt.contender, metric, load->write ? "write" : "read",
-	       load->bs, load->batch, load->depth, opt.queues.v[0]);
+	printf("{\"part\":\"%s\",\"contender\":\"%s\",", opt.part,
+	       opt.contender);
+	printf("\"via\":\"vhost-vdpa\",\"metric\":\"%s\",\"unit\":\"%s\",",
+	       metric, unit);
+	printf("\"params\":{\"rw\":\"%s\",\"bs\":%u,\"batch\":%u,",
+	       load->write ? "write" : "read", load->bs, load->batch);
+	printf("\"depth\":%u,\"queues\":%lu", load->depth, opt.queues.v[0]);
 	if (opt.also) {
 		word = strdup(opt.also);
 		end = strchr(word, ':');
@@ -444,25 +452,25 @@ static void value(const struct br_load *load, const char *metric,
 	}
 	if (opt.segs.n > 1)
 		printf(",\"segs\":%u", load->segs);
-	printf("},\"unit\":\"%s\",\"value\":%.6g}\n", unit, val);
+	printf("},\"value\":%.6g}\n", val);
 }
 
 static void values(const struct br_load *load, const struct times *t)
 {
 	double per = t->requests * ticks_per_ns;
 
-	value(load, "ns per request", "ns", t->all / per);
-	value(load, "requests/s", "1/s", 1e9 * per / t->all);
-	value(load, "kicks per request", "1",
-	      (double)t->kicks / t->requests);
-	value(load, "client ns per request", "ns",
-	      (t->submit + t->reap) / per);
-	value(load, "kick ns per request", "ns", t->kick / per);
+	print_value(load, "ns per request", "ns", t->all / per);
+	print_value(load, "requests/s", "1/s", 1e9 * per / t->all);
+	print_value(load, "kicks per request", "1",
+		    (double)t->kicks / t->requests);
+	print_value(load, "client ns per request", "ns",
+		    (t->submit + t->reap) / per);
+	print_value(load, "kick ns per request", "ns", t->kick / per);
 }
 
 static void measure(const struct br_load *load)
 {
-	uint64_t ticks = opt.ms.v[0] * 1e6 * ticks_per_ns;
+	__u64 ticks = opt.ms.v[0] * 1e6 * ticks_per_ns;
 	struct times t = {};
 
 	verify(load);

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 BENCH_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-RESULTS=/results
+raw=/results/$(basename "$0" -vm.sh).raw
 CLIENT=/tmp/vhost_bench
 POOL=/mnt/pool
 RANDOM=${SEED:?}
