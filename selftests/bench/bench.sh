@@ -27,11 +27,10 @@ all_parts() {
 	echo "$PARTS"
 	for script in "$BENCH_DIR"/*.sh; do
 		name=$(basename "$script" .sh)
-		case " $PARTS bench lib vm-lib peers " in
-		*" $name "*) ;;
-		*-vm*) ;;
-		*) echo "$name" ;;
+		case $name in
+		bench | *-vm) continue ;;
 		esac
+		[[ ! -x $script || " $PARTS " == *" $name "* ]] || echo "$name"
 	done
 }
 

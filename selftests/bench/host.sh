@@ -6,21 +6,16 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# In turn on the same CPU, in another order each time.
-rounds() {
-	local round
-
-	for ((round = 1; round <= ROUNDS; round++)); do
-		"${quietly[@]}" taskset -c 0 "$1/host_bench" $((SEED + round))
-	done
-}
-
 part_start host
 need_pkgs gcc libc6-dev make util-linux
 bin=$(mktemp -d)
 scratch+=("$bin")
 make -s -C "$BENCH_DIR" OUTPUT="$bin" host_bench
 echo "compiler: $(gcc --version | head -n 1)" >>"$notes"
-run_job rounds "$bin" >"$raw"
-[ "$job_status" -eq 0 ] || die "host_bench failed: $(tail -n 1 "$raw")"
+# Always on the same CPU, in another order each time.
+for ((round = 1; round <= ROUNDS; round++)); do
+	run_job "${quietly[@]}" taskset -c 0 "$bin/host_bench" \
+		$((SEED + round)) >>"$raw"
+	[ "$job_status" -eq 0 ] || die "host_bench failed: $(tail -n 1 "$raw")"
+done
 part_end

@@ -19,7 +19,6 @@
 #include "ring.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define __noreturn	__attribute__((__noreturn__))
 
 #define MEM_BASE	0x40000000ULL
 #define MEM_SIZE	(16UL << 20)
@@ -177,7 +176,7 @@ static const struct layout indirect = {
 
 /* ---- the device's side ---- */
 
-static void __noreturn wrong(const struct bench_case *c, const char *what)
+static void wrong(const struct bench_case *c, const char *what)
 {
 	printf("# host_bench: %s, ring %u, segs %u: %s\n", c->layout->name,
 	       c->num, c->segs, what);

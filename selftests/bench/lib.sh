@@ -13,6 +13,16 @@ OUT=${BENCH_OUT:-$TOP/build/bench}
 ROUNDS=${ROUNDS:-5}
 SEED=${SEED:-$RANDOM}
 
+# What runs may be a VM, or a script with one, and has to clean up behind itself.
+cleanup() {
+	trap - EXIT INT TERM HUP
+	if [ -n "$job" ]; then
+		kill -TERM "$job" 2>/dev/null || true
+		wait "$job" 2>/dev/null || true
+	fi
+	[ "${#scratch[@]}" -eq 0 ] || rm -rf -- "${scratch[@]}"
+}
+
 # Others on the machine must not run in the middle of a measurement.
 quietly=()
 

@@ -23,6 +23,9 @@ VALUE_KEYS = {"values", "median", "min", "max"}
 DETAILS = {"requests/s", "kicks per request", "client ns per request",
            "kick ns per request"}
 
+# Of these, what the client does: submit and look at what is back; kick.
+CLIENT = {"client ns per request", "kick ns per request"}
+
 OURS = "ours"
 
 
@@ -110,7 +113,7 @@ def machine():
     return {
         "CPU": cpu_model(),
         "CPUs": os.cpu_count(),
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "compiler": first_line(["gcc", "--version"]),
         "QEMU": first_line(["qemu-system-x86_64", "--version"]),
         "date": time.strftime("%Y-%m-%d"),
@@ -127,6 +130,24 @@ def load_notes(folder):
         with open(path, encoding="utf-8") as f:
             notes[part] = dict(line.rstrip("\n").split(": ", 1) for line in f)
     return notes
+
+
+def client_share(rows):
+    """How much of a request's time is the client's, at most: in percent, by
+    metric. It is not on top: the device works meanwhile."""
+    whole = {}
+    for row in rows:
+        if row["metric"] == "ns per request":
+            whole[row["contender"], json.dumps(row["params"])] = row["median"]
+    shares = {}
+    for row in rows:
+        key = row["contender"], json.dumps(row["params"])
+        if row["metric"] in CLIENT and key in whole:
+            shares.setdefault(row["metric"], []).append(
+                100 * row["median"] / whole[key])
+    return {metric: f"at most {max(values):.0f} % of the time, "
+                    f"{statistics.median(values):.1f} % in the middle"
+            for metric, values in shares.items()}
 
 
 # ---- tables ----
@@ -146,7 +167,7 @@ class Table:
                                              first["unit"])
         self.columns = sorted({(r["contender"], r["via"]) for r in rows},
                               key=lambda c: (not is_ours(c), c))
-        names = sorted(first["params"])
+        names = list(first["params"])
         self.fixed = {n: first["params"][n] for n in names
                       if len({r["params"][n] for r in rows}) == 1}
         self.names = [n for n in names if n not in self.fixed]
@@ -263,8 +284,8 @@ def rst_table(table):
 # ---- plots ----
 
 def plots_of(table):
-    """(x, panels): each panel has the other parameters, and a line of points for
-    each contender. The number of queues makes a line too."""
+    """(x, panels): each panel has the other parameters, and lines of points: one
+    for each contender and number of queues."""
     for x in table.names:
         at = table.names.index(x)
         panels = {}
@@ -276,10 +297,9 @@ def plots_of(table):
             label = table.label(column)
             if queues is not None:
                 label += f", {queues} queues" if queues > 1 else ", 1 queue"
-            panel = ", ".join(f"{n} {v}" for n, v in sorted(rest.items()))
-            panels.setdefault(panel, {}).setdefault(label, []).append(
-                (point[at], row))
-        panels = {name: lines for name, lines in panels.items()
+            panels.setdefault(tuple(rest.items()), {}).setdefault(
+                label, []).append((point[at], row))
+        panels = {rest: lines for rest, lines in panels.items()
                   if max(len(line) for line in lines.values()) >= 3}
         if panels:
             yield x, panels
@@ -296,6 +316,8 @@ def draw_panel(axes, lines, table, x):
     axes.set_xlabel(f"{x} [{'bytes' if x == 'bs' else 'number'}]")
     axes.set_ylabel(f"{table.metric} [{table.unit}]")
     axes.set_xscale("log", base=2)
+    ticks = sorted({p for line in lines.values() for p, _ in line})
+    axes.set_xticks(ticks, labels=[str(t) for t in ticks])
     values = [r["median"] for line in lines.values() for _, r in line]
     if min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")
@@ -315,9 +337,10 @@ def draw(folder, table, x, panels):
                                    figsize=(5 * across, 3.6 * down))
     for place in axes.flat[len(panels):]:
         place.set_visible(False)
-    for place, (name, lines) in zip(axes.flat, sorted(panels.items())):
+    for place, (rest, lines) in zip(axes.flat, sorted(panels.items())):
         draw_panel(place, lines, table, x)
-        place.set_title(name, fontsize="small")
+        place.set_title(", ".join(f"{n} {v}" for n, v in rest),
+                        fontsize="small")
     figure.suptitle(table.title())
     figure.tight_layout()
     words = f"{table.part} {table.metric} by {x}".replace("/", " per ")
@@ -345,9 +368,11 @@ def report_md(rows, notes, plots):
     out += [f"* {k}: {v}" for k, v in machine().items()]
     for part in sorted({r["part"] for r in rows}):
         out += ["", f"## {part}", ""]
-        out += [f"* {k}: {v}" for k, v in notes.get(part, {}).items()]
+        of_part = [r for r in rows if r["part"] == part]
+        about = notes.get(part, {}) | client_share(of_part)
+        out += [f"* {k}: {v}" for k, v in about.items()]
         out.append("")
-        for table in tables([r for r in rows if r["part"] == part]):
+        for table in tables(of_part):
             out += md_table(table)
     out += ["## Plots", ""] + [f"![{p}]({p})" for p in plots]
     return "\n".join(out) + "\n"
@@ -368,8 +393,11 @@ line of its kind.
 a client polls a ring of ``/dev/vhost-vdpa-N`` on one CPU of user-mode Linux, and the
 disk's worker has the other one: what the kernel's code takes, at the machine's
 speed. System calls and wake-ups are slow there, hence ``depth``: with one batch in
-flight the worker falls asleep after each, with two it does not. ``vdpa_sim_blk-va0``
-and ``-va1`` are the kernel's own simulator with ``use_va`` off and on.
+flight the worker falls asleep after each, with two it does not. Interrupts are
+switched off and on by system calls there, too: locks that do so, of which a disk
+takes two for each request, cost far more than on a CPU of one's own.
+``vdpa_sim_blk-va0`` and ``-va1`` are the kernel's own simulator with ``use_va`` off
+and on.
 """
 
 
@@ -380,9 +408,11 @@ def report_rst(rows, notes):
     out.append("")
     for part in sorted({r["part"] for r in rows}):
         out += [part, "=" * len(part), ""]
-        out += [f":{k}: {v}" for k, v in notes.get(part, {}).items()]
+        of_part = [r for r in rows if r["part"] == part]
+        about = notes.get(part, {}) | client_share(of_part)
+        out += [f":{k}: {v}" for k, v in about.items()]
         out.append("")
-        for table in tables([r for r in rows if r["part"] == part]):
+        for table in tables(of_part):
             if table.metric not in DETAILS:
                 out += rst_table(table)
     return "\n".join(out).rstrip("\n") + "\n"

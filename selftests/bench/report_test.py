@@ -82,16 +82,31 @@ class Tables(unittest.TestCase):
                           ["4096", "50 (50..50)", "-", "-"]])
 
     def test_growth_from_the_first(self):
-        rows = report.collect(lines(sample(10, ranges=1, bs=1),
-                                    sample(25, ranges=64, bs=1),
-                                    sample(40, ranges=1, bs=2),
-                                    sample(60, ranges=64, bs=2)))
+        rows = report.collect(lines(sample(10, bs=1, ranges=1),
+                                    sample(25, bs=1, ranges=64),
+                                    sample(40, bs=2, ranges=1),
+                                    sample(60, bs=2, ranges=64)))
         for row in rows:
             row["part"] = "growth"
         table, = report.tables(rows)
         self.assertEqual(table.header()[-1], "ours-ram, growth")
         self.assertEqual([line[-1] for line in table.lines()],
                          ["1.00", "2.50", "1.00", "1.50"])
+
+    def test_parameters_stay_in_their_order(self):
+        rows = report.collect(lines(sample(1, rw="read", bs=512),
+                                    sample(2, rw="write", bs=1024)))
+        self.assertEqual(report.tables(rows)[0].names, ["rw", "bs"])
+
+    def test_share_of_the_client(self):
+        rows = report.collect(lines(
+            sample(200, bs=512), sample(50, metric="client ns per request",
+                                        bs=512),
+            sample(100, bs=4096), sample(1, metric="client ns per request",
+                                         bs=4096)))
+        self.assertEqual(report.client_share(rows),
+                         {"client ns per request": "at most 25 % of the time, "
+                                                   "13.0 % in the middle"})
 
     def test_what_never_changes_is_in_the_title(self):
         rows = report.collect(lines(sample(1, bs=512, ring=256),
