@@ -50,4 +50,8 @@ quick:
 lint:
 	@$(VM)/lint.sh
 
-.PHONY: demo vm check quick lint
+# make bench [BENCH='host native'] [ROUNDS=5]: tables and plots in build/bench.
+bench:
+	@selftests/bench/bench.sh $(BENCH)
+
+.PHONY: demo vm check quick lint bench

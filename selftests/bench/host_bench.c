@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * host_bench SEED: time what ring.c and request.c do for a request, on this
+ * machine: pop, decode, push, and a publish for each batch, as the worker does.
+ * Client memory is one flat piece; looking addresses up is not part of it.
+ *
+ * One line of JSON for each value, the cases in the order of the seed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <linux/compiler.h>
+#include <linux/virtio_byteorder.h>
+
+#include "request.h"
+#include "ring.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+#define MEM_BASE	0x40000000ULL
+#define MEM_SIZE	(16UL << 20)
+#define HDR_AREA	0
+#define TABLE_AREA	(1024UL * 1024)
+#define DATA_AREA	(8UL << 20)
+#define SEG_LEN		4096
+#define STATUS_AREA	(15UL << 20)
+
+/* Most requests between two updates of the used index, as in queue.c. */
+#define BATCH		32
+/* How long a case is measured. */
+#define NS		20000000ULL
+
+struct vbs_mem {
+	char *bytes;
+};
+
+/**
+ * struct layout - how a driver lays requests out
+ * @name: for the output
+ * @init: allocate and fill the ring with as many requests as it has room for;
+ *	returns how many
+ * @offer: make the next @n available; all before are back
+ * @used: how many are back, since the start
+ */
+struct layout {
+	const char *name;
+	u32 (*init)(struct vbs_ring *ring, u32 num, u32 segs);
+	void (*offer)(struct vbs_ring *ring, u32 n);
+	u16 (*used)(const struct vbs_ring *ring);
+};
+
+struct bench_case {
+	const struct layout *layout;
+	u32 num;
+	u32 segs;
+	u32 batch;
+};
+
+static struct vbs_mem mem;
+
+static void *need(void *p)
+{
+	if (p)
+		return p;
+	fputs("out of memory\n", stderr);
+	exit(1);
+}
+
+int vbs_mem_read(struct vbs_mem *m, u64 iova, void *buf, u32 len)
+{
+	u64 off = iova - MEM_BASE;
+
+	if (off > MEM_SIZE || len > MEM_SIZE - off)
+		return -EFAULT;
+	memcpy(buf, m->bytes + off, len);
+	return 0;
+}
+
+/* ---- the driver's side ---- */
+
+static struct vring_desc desc(u64 off, u32 len, u16 flags, u16 next)
+{
+	return (struct vring_desc){ MEM_BASE + off, len, flags, next };
+}
+
+/* Request @n: a read into @segs segments; the table begins at index @first. */
+static void write_request(struct vring_desc *table, u32 first, u32 n, u32 segs)
+{
+	struct virtio_blk_outhdr hdr = {
+		.type = VIRTIO_BLK_T_IN,
+		.sector = n * 8,
+	};
+	u32 off = HDR_AREA + n * 64, i;
+
+	memcpy(mem.bytes + off, &hdr, sizeof(hdr));
+	table[0] = desc(off, sizeof(hdr), VRING_DESC_F_NEXT, first + 1);
+	for (i = 1; i <= segs; i++)
+		table[i] = desc(DATA_AREA + i * SEG_LEN, SEG_LEN,
+				VRING_DESC_F_NEXT | VRING_DESC_F_WRITE,
+				first + i + 1);
+	table[i] = desc(STATUS_AREA + n * 64, 1, VRING_DESC_F_WRITE, 0);
+}
+
+static void split_alloc(struct vbs_ring *ring, u32 num)
+{
+	ring->num = num;
+	ring->event_idx = true;
+	ring->desc = need(calloc(1, vbs_ring_desc_size(num)));
+	ring->avail = need(calloc(1, vbs_ring_avail_size(num, true)));
+	ring->used = need(calloc(1, vbs_ring_used_size(num, true)));
+	vbs_ring_init(ring, 0);
+}
+
+/* Heads in turn, for as often as the ring goes round. */
+static void split_fill_avail(struct vbs_ring *ring, u32 requests, u32 step)
+{
+	struct vring_avail *avail = (void *)ring->avail;
+	u32 i;
+
+	for (i = 0; i < ring->num; i++)
+		avail->ring[i] = i % requests * step;
+}
+
+static u32 split_direct(struct vbs_ring *ring, u32 num, u32 segs)
+{
+	u32 step = segs + 2, requests = num / step, i;
+
+	split_alloc(ring, num);
+	for (i = 0; i < requests; i++)
+		write_request((void *)(ring->desc + i * step), i * step, i,
+			      segs);
+	split_fill_avail(ring, requests, step);
+	return requests;
+}
+
+static u32 split_indirect(struct vbs_ring *ring, u32 num, u32 segs)
+{
+	struct vring_desc *table = (void *)ring->desc;
+	u32 len = (segs + 2) * sizeof(*table), i;
+
+	split_alloc(ring, num);
+	table = (void *)ring->desc;
+	ring->indirect = true;
+	for (i = 0; i < num; i++) {
+		write_request((void *)(mem.bytes + TABLE_AREA + i * len), 0, i,
+			      segs);
+		table[i] = desc(TABLE_AREA + i * len, len,
+				VRING_DESC_F_INDIRECT, 0);
+	}
+	split_fill_avail(ring, num, 1);
+	return num;
+}
+
+static void split_offer(struct vbs_ring *ring, u32 n)
+{
+	struct vring_avail *avail = (void *)ring->avail;
+
+	__atomic_store_n(&avail->idx, avail->idx + n, __ATOMIC_RELEASE);
+}
+
+static u16 split_used(const struct vbs_ring *ring)
+{
+	return __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE);
+}
+
+static const struct layout split = {
+	"split", split_direct, split_offer, split_used,
+};
+
+static const struct layout indirect = {
+	"split, indirect", split_indirect, split_offer, split_used,
+};
+
+/* ---- the device's side ---- */
+
+static void wrong(const struct bench_case *c, const char *what)
+{
+	printf("# host_bench: %s, ring %u, segs %u: %s\n", c->layout->name,
+	       c->num, c->segs, what);
+	exit(1);
+}
+
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static void serve(const struct bench_case *c, struct vbs_ring *ring, u32 n)
+{
+	static const struct vbs_disk disk = {
+		.capacity = 1 << 20,
+		.block_size = 512,
+		.seg_max = VBS_SEG_MAX,
+	};
+	static struct vbs_chain chain;
+	static struct vbs_req req;
+	u16 before = c->layout->used(ring);
+	u32 i;
+
+	c->layout->offer(ring, n);
+	for (i = 0; i < n; i++) {
+		if (vbs_ring_pop(ring, &mem, &chain) != 1)
+			wrong(c, "no chain");
+		if (vbs_req_decode(&req, &chain, &mem, &disk) !=
+		    VIRTIO_BLK_S_OK || req.data.left != c->segs * SEG_LEN)
+			wrong(c, "not the request that was laid out");
+		vbs_ring_push(ring, chain.head, 1 + req.data.left);
+	}
+	vbs_ring_publish(ring);
+	if ((u16)(c->layout->used(ring) - before) != n)
+		wrong(c, "used index");
+}
+
+static void measure(const struct bench_case *c)
+{
+	struct vbs_ring ring = {};
+	u32 n = c->layout->init(&ring, c->num, c->segs), i;
+	u64 start, end, requests = 0;
+
+	if (n > c->batch)
+		n = c->batch;
+	for (i = 0; i < 1000; i++)
+		serve(c, &ring, n);
+	start = now_ns();
+	do {
+		for (i = 0; i < 100; i++)
+			serve(c, &ring, n);
+		requests += 100 * n;
+		end = now_ns();
+	} while (end - start < NS);
+
+	printf("{\"part\":\"host\",\"contender\":\"ours\",\"via\":\"%s\",",
+	       c->layout->name);
+	printf("\"metric\":\"ns per request\",\"unit\":\"ns\",");
+	printf("\"params\":{\"ring\":%u,\"segs\":%u,\"batch\":%u},",
+	       c->num, c->segs, c->batch);
+	printf("\"value\":%.4g}\n", (double)(end - start) / requests);
+	free((void *)ring.desc);
+	free((void *)ring.avail);
+	free(ring.used);
+}
+
+/* ---- the cases ---- */
+
+static u32 add_case(struct bench_case *c, const struct layout *layout, u32 num,
+		    u32 segs, u32 batch)
+{
+	if (layout == &split && segs + 2 > num)
+		return 0;
+	*c = (struct bench_case){ layout, num, segs, batch };
+	return 1;
+}
+
+static u32 add_layout(struct bench_case *c, const struct layout *layout)
+{
+	static const u32 segs[] = { 4, 16, 64, 254 };
+	u32 n = 0, i;
+
+	for (i = 8; i <= VBS_RING_MAX; i *= 2)
+		n += add_case(c + n, layout, i, 1, BATCH);
+	n += add_case(c + n, layout, 256, 1, 1);
+	for (i = 0; i < ARRAY_SIZE(segs); i++)
+		n += add_case(c + n, layout, VBS_RING_MAX, segs[i], BATCH);
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct layout *const layouts[] = { &split, &indirect };
+	struct bench_case cases[64], tmp;
+	u32 n, i, j;
+
+	if (argc != 2) {
+		fputs("usage: host_bench SEED\n", stderr);
+		return 2;
+	}
+	srand(strtoul(argv[1], NULL, 0));
+	mem.bytes = need(calloc(1, MEM_SIZE));
+	for (n = 0, i = 0; i < ARRAY_SIZE(layouts); i++)
+		n += add_layout(cases + n, layouts[i]);
+	for (i = n - 1; i > 0; i--) {
+		j = rand() % (i + 1);
+		tmp = cases[i];
+		cases[i] = cases[j];
+		cases[j] = tmp;
+	}
+	for (i = 0; i < n; i++)
+		measure(&cases[i]);
+	return 0;
+}
