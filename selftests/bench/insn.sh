@@ -13,8 +13,8 @@
 #
 # INSN_QEMU_ARGS= are more arguments for QEMU.
 
-# shellcheck source-path=SCRIPTDIR source=../vm/build.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../vm/build.sh"
+# shellcheck source-path=SCRIPTDIR source=peers.sh
+. "$(dirname "${BASH_SOURCE[0]}")/peers.sh"
 
 BENCH=$TOP/selftests/bench
 OUT=$TOP/build/bench
@@ -42,27 +42,35 @@ all_cases() {
 	done
 }
 
+# With these features the kernel copies and clears with "rep movsb" and
+# "rep stosb", and an emulated CPU counts bytes. Which of them QEMU can have
+# depends on its version.
+cpu() {
+	local known flag cpu=max
+
+	known=$(qemu-system-x86_64 -cpu help)
+	for flag in erms fsrm fsrs fzrm fsrc; do
+		! grep -qw -- "$flag" <<<"$known" || cpu+=,-$flag
+	done
+	echo "$cpu"
+}
+
 make_plugin() {
-	need_pkgs gcc libc6-dev
 	gcc -Wall -Wextra -Wno-unused-parameter -O2 -shared -fPIC \
 		-o "$OUT/insn_plugin.so" "$BENCH/insn_plugin.c"
 }
 
-# count ROUNDS CASE...: leaves lines of words, one for each window, in
-# insn.lines, and profiles beside it.
+# count PEERS ROUNDS CASE...: leaves lines of words, one for each window, in
+# insn.lines, and profiles beside it. PEERS is a folder or nothing.
 count() {
-	local results=$OUT/insn status=0
+	local peers=$1 results=$OUT/insn status=0
 
+	shift
 	rm -rf "$results" "$OUT/insn.counts"
 	mkdir -p "$results"
 	make_plugin
-	if [ -n "${PEERS:-}" ]; then
-		cp -r "$PEERS" "$results/peers"
-	fi
-	# Without these flags the kernel copies with "rep movsb", of which an
-	# emulated CPU counts each byte. Boot messages go to a serial port,
-	# which costs instructions as well.
-	VM_KERNEL=6.12 VM_SMP=1 VM_ACCEL=tcg VM_CPU=max,-erms,-fsrm \
+	[ -z "$peers" ] || cp -r "$peers" "$results/peers"
+	VM_KERNEL=6.12 VM_SMP=1 VM_ACCEL=tcg VM_CPU=$(cpu) \
 		VM_RESULTS=$results \
 		VM_ARGS="-plugin $OUT/insn_plugin.so,out=$OUT/insn.counts ${INSN_QEMU_ARGS:-}" \
 		"$VM_DIR/vm.sh" "/vdpa-blk/selftests/bench/insn_guest.sh $1 $SEED ${*:2}" \
@@ -76,24 +84,26 @@ count() {
 main_insn() {
 	cleanup_on_exit
 	mkdir -p "$OUT"
+	need_pkgs gcc libc6-dev perl qemu-system-x86
 	case ${1:-} in
 	--gate)
 		# shellcheck disable=SC2086 # a list
-		count 1 $GATE_CASES
+		count '' "$ROUNDS" $GATE_CASES
 		perl "$BENCH/insn_report.pl" gate "$OUT/insn.lines" \
 			"$(cat "$OUT/insn/release")" "$RECORDED"
 		;;
 	--record)
 		# shellcheck disable=SC2086
-		count 1 $GATE_CASES
+		count '' "$ROUNDS" $GATE_CASES
 		perl "$BENCH/insn_report.pl" record "$OUT/insn.lines" \
 			"$(cat "$OUT/insn/release")" >"$RECORDED"
 		cat "$RECORDED"
 		;;
 	'')
 		echo "insn: ROUNDS=$ROUNDS SEED=$SEED" >&2
+		need_peers 6.12
 		# shellcheck disable=SC2046 # a list
-		count "$ROUNDS" $(all_cases)
+		count "$(peers_path 6.12)" "$ROUNDS" $(all_cases)
 		perl "$BENCH/insn_report.pl" json "$OUT/insn.lines" >"$OUT/insn.json"
 		perl "$BENCH/insn_report.pl" table "$OUT/insn.lines"
 		;;

@@ -241,10 +241,15 @@ sub main {
 		} elsif ($word[0] eq 'frame') {
 			$w->{frames}[hex $word[1]] = [hex $word[2], hex $word[3]];
 		} elsif ($word[0] eq 'window') {
-			$w = { user => $word[5], counts => [], frames => [] };
+			$w = { kernel => $word[3], user => $word[5],
+			       counts => [], frames => [] };
 		} elsif ($word[0] eq 'end') {
 			my $label = $labels[$word[1]]
 				or die "window $word[1] has no label\n";
+			my $all = 0;
+			$all += $_->[2] for @{$w->{counts}};
+			die "window $word[1] is not whole\n"
+				unless $all == $w->{kernel};
 			my $sum = window_done($w, $label, $dir, \$syms);
 			profile("$profiles/profile-" . join('-',
 				@$label{qw(contender via rw bs depth)}) . '.txt',
