@@ -30,6 +30,7 @@
 #define MAX_DEPTH	128
 #define RANGE		0x100000UL
 #define BUF_SIZE	4096UL
+#define SETTLE_US	100000
 
 struct load {
 	bool write;
@@ -226,6 +227,8 @@ int main(int argc, char **argv)
 	run(&load, true, (RANGE / load.bs + load.depth - 1) / load.depth *
 			 load.depth);
 	run(&load, load.write, load.depth * 16);
+	/* What set-up has freed, RCU gives back some ticks later. */
+	usleep(SETTLE_US);
 	insn_begin();
 	run(&load, load.write, load.nr);
 	insn_end();

@@ -37,12 +37,11 @@ sub load_symbols {
 		while (<$f>) {
 			my ($addr, $type, $name, $module) = split;
 			next unless $type =~ /^[tTwW]$/;
-			($module = $module // 'vmlinux') =~ tr/[]//d;
+			($module ||= 'vmlinux') =~ tr/[]//d;
 			push @all, [hex $addr, $name, $module];
 		}
 		close $f;
 	}
-	# Of several names for an address a local one says most.
 	@all = sort { $a->[0] <=> $b->[0] } @all;
 	@addr = map { $_->[0] } @all;
 	@name = map { $_->[1] } @all;
@@ -60,7 +59,7 @@ sub symbol {
 			my $mid = int(($lo + $hi + 1) / 2);
 			if ($addr[$mid] <= $at) { $lo = $mid } else { $hi = $mid - 1 }
 		}
-		# Aliases: always the same one, the first.
+		# Of several names the first.
 		$lo-- while $lo > 0 && $addr[$lo - 1] == $addr[$lo];
 		$lo;
 	};
