@@ -71,7 +71,7 @@ count() {
 	make_plugin
 	[ -z "$peers" ] || cp -r "$peers" "$results/peers"
 	VM_KERNEL=6.12 VM_SMP=1 VM_ACCEL=tcg VM_CPU=$(cpu) \
-		VM_RESULTS=$results \
+		VM_TIMEOUT=${VM_TIMEOUT:-3600} VM_RESULTS=$results \
 		VM_ARGS="-plugin $OUT/insn_plugin.so,out=$OUT/insn.counts ${INSN_QEMU_ARGS:-}" \
 		"$VM_DIR/vm.sh" "/vdpa-blk/selftests/bench/insn_guest.sh $1 $SEED ${*:2}" \
 		>&2 || status=$?
@@ -81,19 +81,41 @@ count() {
 	rm "$OUT/insn.counts"
 }
 
+gate() {
+	perl "$BENCH/insn_report.pl" gate "$OUT/insn.lines" \
+		"$(cat "$OUT/insn/release")" "$RECORDED"
+}
+
+# A machine that is busy makes a request take longer, and the scheduler does
+# some of its accounting by time. So a case that fails has a second chance,
+# which does not help one that is slower.
+run_gate() {
+	local first=$OUT/insn.lines.first
+
+	# shellcheck disable=SC2086 # a list
+	count '' "$ROUNDS" $GATE_CASES
+	if gate >"$OUT/insn.tap"; then
+		cat "$OUT/insn.tap"
+		return
+	fi
+	mv "$OUT/insn.lines" "$first"
+	# shellcheck disable=SC2086
+	count '' "$ROUNDS" $GATE_CASES
+	cat "$first" >>"$OUT/insn.lines"
+	rm "$first"
+	gate
+}
+
 main_insn() {
 	cleanup_on_exit
 	mkdir -p "$OUT"
 	need_pkgs gcc libc6-dev perl qemu-system-x86
 	case ${1:-} in
 	--gate)
-		# shellcheck disable=SC2086 # a list
-		count '' "$ROUNDS" $GATE_CASES
-		perl "$BENCH/insn_report.pl" gate "$OUT/insn.lines" \
-			"$(cat "$OUT/insn/release")" "$RECORDED"
+		run_gate
 		;;
 	--record)
-		# shellcheck disable=SC2086
+		# shellcheck disable=SC2086 # a list
 		count '' "$ROUNDS" $GATE_CASES
 		perl "$BENCH/insn_report.pl" record "$OUT/insn.lines" \
 			"$(cat "$OUT/insn/release")" >"$RECORDED"

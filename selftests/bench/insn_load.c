@@ -17,6 +17,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,11 +175,24 @@ static int start_vhost(struct vv_dev *dev)
 	return ret;
 }
 
+/*
+ * On one CPU, to run when the device's thread has nothing left to do: one
+ * poll(2) and one read(2) for each batch, however often a device interrupts.
+ */
+static void run_last(void)
+{
+	struct sched_param param = {};
+
+	if (sched_setscheduler(0, SCHED_IDLE, &param))
+		err(1, "sched_setscheduler");
+}
+
 static void open_vhost(struct load *load, const char *node)
 {
 	unsigned int i;
 	int ret;
 
+	run_last();
 	ret = vv_open(&load->dev, node);
 	if (!ret)
 		ret = start_vhost(&load->dev);
