@@ -101,10 +101,13 @@ sub read_record {
 
 sub gate {
 	my ($lines, $release, $recorded) = @_;
-	my ($rows) = by_case($lines);
+	my ($rows, $measured) = by_case($lines);
 	my ($kernel, @cases) = read_record($recorded);
 	my ($nr, $failed) = (0, 0);
 
+	for my $case (@$measured) {
+		die "$recorded: no $case\n" unless grep { $_->[0] eq $case } @cases;
+	}
 	print "TAP version 13\n1.." . scalar(@cases) . "\n";
 	for (@cases) {
 		my ($case, $what, $want) = @$_;
