@@ -85,10 +85,14 @@ sub attribute {
 
 	# A call through a thunk or a jump at the end: functions in one frame.
 	for my $c (@{$w->{counts}}) {
-		my $turn = turn(symbol($c->[1]));
+		my $sym = symbol($c->[1]);
+		my $turn = turn($sym);
 		next if !$c->[0] || $turn eq '' || $turn eq 'irq';
-		$in{$c->[0]} = [$turn, $name[symbol($c->[1])]]
-			unless ($in{$c->[0]} // [''])->[0] eq 'driver';
+		# Any of them names the frame, but always the same one.
+		my $old = $in{$c->[0]};
+		next if $old && ($old->[0] eq 'driver' ||
+				 $old->[0] eq $turn && $old->[1] le $name[$sym]);
+		$in{$c->[0]} = [$turn, $name[$sym]];
 	}
 	@owner = ('other');
 	@entry = ('');
