@@ -13,8 +13,8 @@
 #
 # INSN_QEMU_ARGS= are more arguments for QEMU.
 
-# shellcheck source-path=SCRIPTDIR source=../vm/build.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../vm/build.sh"
+# shellcheck source-path=SCRIPTDIR source=peers.sh
+. "$(dirname "${BASH_SOURCE[0]}")/peers.sh"
 
 BENCH=$TOP/selftests/bench
 OUT=$TOP/build/bench
@@ -42,28 +42,36 @@ all_cases() {
 	done
 }
 
+# With these features the kernel copies and clears with "rep movsb" and
+# "rep stosb", and an emulated CPU counts bytes. Which of them QEMU can have
+# depends on its version.
+cpu() {
+	local known flag cpu=max
+
+	known=$(qemu-system-x86_64 -cpu help)
+	for flag in erms fsrm fsrs fzrm fsrc; do
+		! grep -qw -- "$flag" <<<"$known" || cpu+=,-$flag
+	done
+	echo "$cpu"
+}
+
 make_plugin() {
-	need_pkgs gcc libc6-dev
 	gcc -Wall -Wextra -Wno-unused-parameter -O2 -shared -fPIC \
 		-o "$OUT/insn_plugin.so" "$BENCH/insn_plugin.c"
 }
 
-# count ROUNDS CASE...: leaves lines of words, one for each window, in
-# insn.lines, and profiles beside it.
+# count PEERS ROUNDS CASE...: leaves lines of words, one for each window, in
+# insn.lines, and profiles beside it. PEERS is a folder or nothing.
 count() {
-	local results=$OUT/insn status=0
+	local peers=$1 results=$OUT/insn status=0
 
+	shift
 	rm -rf "$results" "$OUT/insn.counts"
 	mkdir -p "$results"
 	make_plugin
-	if [ -n "${PEERS:-}" ]; then
-		cp -r "$PEERS" "$results/peers"
-	fi
-	# Without these flags the kernel copies with "rep movsb", of which an
-	# emulated CPU counts each byte. Boot messages go to a serial port,
-	# which costs instructions as well.
-	VM_KERNEL=6.12 VM_SMP=1 VM_ACCEL=tcg VM_CPU=max,-erms,-fsrm \
-		VM_RESULTS=$results \
+	[ -z "$peers" ] || cp -r "$peers" "$results/peers"
+	VM_KERNEL=6.12 VM_SMP=1 VM_ACCEL=tcg VM_CPU=$(cpu) \
+		VM_TIMEOUT=${VM_TIMEOUT:-3600} VM_RESULTS=$results \
 		VM_ARGS="-plugin $OUT/insn_plugin.so,out=$OUT/insn.counts ${INSN_QEMU_ARGS:-}" \
 		"$VM_DIR/vm.sh" "/vdpa-blk/selftests/bench/insn_guest.sh $1 $SEED ${*:2}" \
 		>&2 || status=$?
@@ -73,27 +81,51 @@ count() {
 	rm "$OUT/insn.counts"
 }
 
+gate() {
+	perl "$BENCH/insn_report.pl" gate "$OUT/insn.lines" \
+		"$(cat "$OUT/insn/release")" "$RECORDED"
+}
+
+# A machine that is busy makes a request take longer, and the scheduler does
+# some of its accounting by time. So a case that fails has a second chance,
+# which does not help one that is slower.
+run_gate() {
+	local first=$OUT/insn.lines.first
+
+	# shellcheck disable=SC2086 # a list
+	count '' "$ROUNDS" $GATE_CASES
+	if gate >"$OUT/insn.tap"; then
+		cat "$OUT/insn.tap"
+		return
+	fi
+	mv "$OUT/insn.lines" "$first"
+	# shellcheck disable=SC2086
+	count '' "$ROUNDS" $GATE_CASES
+	cat "$first" >>"$OUT/insn.lines"
+	rm "$first"
+	gate
+}
+
 main_insn() {
 	cleanup_on_exit
 	mkdir -p "$OUT"
+	need_pkgs gcc libc6-dev perl qemu-system-x86
 	case ${1:-} in
 	--gate)
-		# shellcheck disable=SC2086 # a list
-		count 1 $GATE_CASES
-		perl "$BENCH/insn_report.pl" gate "$OUT/insn.lines" \
-			"$(cat "$OUT/insn/release")" "$RECORDED"
+		run_gate
 		;;
 	--record)
-		# shellcheck disable=SC2086
-		count 1 $GATE_CASES
+		# shellcheck disable=SC2086 # a list
+		count '' "$ROUNDS" $GATE_CASES
 		perl "$BENCH/insn_report.pl" record "$OUT/insn.lines" \
 			"$(cat "$OUT/insn/release")" >"$RECORDED"
 		cat "$RECORDED"
 		;;
 	'')
 		echo "insn: ROUNDS=$ROUNDS SEED=$SEED" >&2
+		need_peers 6.12
 		# shellcheck disable=SC2046 # a list
-		count "$ROUNDS" $(all_cases)
+		count "$(peers_path 6.12)" "$ROUNDS" $(all_cases)
 		perl "$BENCH/insn_report.pl" json "$OUT/insn.lines" >"$OUT/insn.json"
 		perl "$BENCH/insn_report.pl" table "$OUT/insn.lines"
 		;;

@@ -17,6 +17,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +29,9 @@
 #include "insn_plugin.h"
 
 #define MAX_DEPTH	128
-#define RANGE		(1UL << 20)
+#define RANGE		0x100000UL
 #define BUF_SIZE	4096UL
+#define SETTLE_US	100000
 
 struct load {
 	bool write;
@@ -141,22 +143,61 @@ static int batch_vhost(struct load *load, bool write)
 	return 0;
 }
 
-/* The features that every parent has, unless there is a wish. */
+/*
+ * Page by page, as if none were neighbours: how many are would be a matter of
+ * luck, and the device looks addresses up in what this makes.
+ */
+static int map_pages(struct vv_dev *dev)
+{
+	size_t off;
+	int ret = 0;
+
+	for (off = 0; !ret && off < vv_mem_size; off += VV_PAGE)
+		ret = vv_map(dev, dev->mem + off, VV_PAGE, VHOST_ACCESS_RW);
+	return ret;
+}
+
+/* With the features that every parent has. */
+static int start_vhost(struct vv_dev *dev)
+{
+	__u64 backend;
+	int ret;
+
+	ret = vv_set_owner(dev);
+	if (!ret)
+		ret = vv_get_backend(dev, &backend);
+	if (!ret)
+		ret = vv_set_backend(dev, backend);
+	if (!ret)
+		ret = map_pages(dev);
+	if (!ret)
+		ret = vv_restart(dev, VV_F_BASE, 1, 256);
+	return ret;
+}
+
+/*
+ * On one CPU, to run when the device's thread has nothing left to do: one
+ * poll(2) and one read(2) for each batch, however often a device interrupts.
+ */
+static void run_last(void)
+{
+	struct sched_param param = {};
+
+	if (sched_setscheduler(0, SCHED_IDLE, &param))
+		err(1, "sched_setscheduler");
+}
+
 static void open_vhost(struct load *load, const char *node)
 {
-	const char *wish = getenv("INSN_FEATURES");
-	__u64 features = VV_F_BASE;
 	unsigned int i;
 	int ret;
 
+	run_last();
 	ret = vv_open(&load->dev, node);
+	if (!ret)
+		ret = start_vhost(&load->dev);
 	if (ret)
 		errx(1, "%s: %s", node, strerror(-ret));
-	if (wish)
-		features |= strtoull(wish, NULL, 0);
-	ret = vv_start(&load->dev, features & load->dev.offered, 1, 256);
-	if (ret)
-		errx(1, "%s: set-up: %s", node, strerror(-ret));
 	load->q = &load->dev.vq[0];
 	for (i = 0; i < load->depth; i++)
 		load->buf[i] = vv_alloc(&load->dev, BUF_SIZE);
@@ -200,6 +241,8 @@ int main(int argc, char **argv)
 	run(&load, true, (RANGE / load.bs + load.depth - 1) / load.depth *
 			 load.depth);
 	run(&load, load.write, load.depth * 16);
+	/* What set-up has freed, RCU gives back some ticks later. */
+	usleep(SETTLE_US);
 	insn_begin();
 	run(&load, load.write, load.nr);
 	insn_end();

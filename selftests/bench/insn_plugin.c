@@ -4,9 +4,7 @@
  * program in the guest executes (see insn_plugin.h), those of the kernel by
  * function and by who called it.
  *
- *	gcc -shared -fPIC -O2 -o insn_plugin.so insn_plugin.c
- *	qemu-system-x86_64 -smp 1 -cpu max,-erms,-fsrm \
- *		-plugin ./insn_plugin.so,out=FILE ...
+ *	qemu-system-x86_64 -smp 1 -plugin PLUGIN.so,out=FILE ...
  *
  * FILE gets for each window, in hexadecimal but for the counts:
  *
@@ -14,6 +12,9 @@
  *	frame ID PARENT CALLER		a call: the address it was made from
  *	count ID ADDRESS COUNT		instructions of a block, in that frame
  *	end N
+ *
+ * An instruction with a repeat prefix counts once, and once more for each
+ * element it stores. QEMU 7.2 enters a block for each, QEMU 10 does not.
  *
  * Frame 0 is a stack on which no call has been seen yet. The counts are of
  * translation blocks as they are entered, so a fault in the middle of one
@@ -23,78 +24,81 @@
  * also tells one thread from another; the interface has no registers. Only one
  * virtual CPU can be followed.
  */
+#define _GNU_SOURCE
 #define INSN_PLUGIN
-#include <inttypes.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "insn_plugin.h"
 
-#define NR_BLOCKS	(1U << 20)	/* entries of hash tables */
-#define NR_FRAMES	(1U << 18)
-#define NR_COUNTS	(1U << 19)
+#define NR_BLOCKS	0x100000	/* entries of hash tables */
+#define NR_FRAMES	0x40000
+#define NR_COUNTS	0x80000
 #define MAX_STACKS	1024
 #define MAX_DEPTH	512
 
 /*
- * A stack pointer that moves by less goes on on the same stack. Stacks are
- * 16 KiB, used from their upper end, with a guard page between them.
+ * A stack pointer that moves by less stays on the same stack. Stacks are 16 KiB,
+ * used from their upper end, with a guard page between them.
  */
 #define STACK_STEP	4096
 
 struct block {
-	uint64_t addr;
-	uint64_t insns;
-	bool used;
+	__u64 addr;
+	__u64 insns;
+	__u64 last;			/* address of the last instruction */
+	bool repeats;			/* the first one is "rep movs" or so */
 };
 
 struct frame {
-	uint32_t parent;
+	__u32 parent;
 	const struct block *caller;
 };
 
 struct count {
-	uint32_t frame;
+	__u32 frame;
 	const struct block *block;
-	uint64_t insns;
+	__u64 insns;
 };
 
 struct stack {
-	uint64_t sp;			/* slot of the last call or return */
+	__u64 sp;			/* slot of the last call or return */
 	unsigned int depth;
 	struct {
-		uint64_t slot;
-		uint32_t frame;
+		__u64 slot;
+		__u32 frame;
 	} call[MAX_DEPTH];
 };
 
 static struct block blocks[NR_BLOCKS];
-static uint32_t frame_of[NR_FRAMES];	/* hash of an index into frames */
+static __u32 frame_of[NR_FRAMES];	/* hash of an index into frames */
 static struct frame frames[NR_FRAMES / 2];
 static struct count counts[NR_COUNTS];
 static struct stack stacks[MAX_STACKS];
-static uint32_t nr_blocks, nr_frames, nr_counts;
+static __u32 nr_blocks, nr_frames, nr_counts;
 static unsigned int nr_stacks;
 
 static FILE *out;
 static int api_version;
 static bool counting;
 static unsigned int window;
-static uint64_t kernel_insns, user_insns;
+static __u64 kernel_insns, user_insns;
 static const struct block *now;		/* the block at work */
 static struct stack *stack;		/* and its stack */
-static uint32_t frame;			/* and its frame there */
+static __u32 frame;			/* and its frame there */
 
 /*
- * QEMU takes a plugin by the version it names, 1 up to QEMU 8.2 and at least 2
+ * QEMU takes a plugin by the version this names: 1 up to QEMU 8.2, at least 2
  * from 9.0 on. What is used here is the same in both.
  */
 int qemu_plugin_version = 1;
 
 static void __attribute__((constructor)) choose_version(void)
 {
-	if (&qemu_plugin_scoreboard_new)
+	/* new in version 2 */
+	if (dlsym(RTLD_DEFAULT, "qemu_plugin_scoreboard_new"))
 		qemu_plugin_version = 2;
 }
 
@@ -104,13 +108,13 @@ static void give_up(const char *why)
 	exit(1);
 }
 
-static uint32_t hash(uint64_t a, uint64_t b)
+static __u32 hash(__u64 a, __u64 b)
 {
 	a = (a ^ b * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
 	return (a ^ a >> 32) * 0xc4ceb9fe1a85ec53ULL >> 32;
 }
 
-static bool is_kernel(uint64_t addr)
+static bool is_kernel(__u64 addr)
 {
 	return addr >> 63;
 }
@@ -118,24 +122,23 @@ static bool is_kernel(uint64_t addr)
 /* ---- the tables ---- */
 
 /* For ever: QEMU translates the same code many times. */
-static struct block *block_get(uint64_t addr, uint64_t insns)
+static struct block *block_get(const struct block *block)
 {
-	uint32_t i = hash(addr, insns) % NR_BLOCKS;
+	__u32 i = hash(block->addr, block->last) % NR_BLOCKS;
 
-	while (blocks[i].used &&
-	       (blocks[i].addr != addr || blocks[i].insns != insns))
+	while (blocks[i].insns && memcmp(&blocks[i], block, sizeof(*block)))
 		i = (i + 1) % NR_BLOCKS;
-	if (!blocks[i].used) {
+	if (!blocks[i].insns) {
 		if (++nr_blocks > NR_BLOCKS / 4 * 3)
 			give_up("too many blocks");
-		blocks[i] = (struct block){ addr, insns, true };
+		blocks[i] = *block;
 	}
 	return &blocks[i];
 }
 
-static uint32_t frame_get(uint32_t parent, const struct block *caller)
+static __u32 frame_get(__u32 parent, const struct block *caller)
 {
-	uint32_t i = hash((uintptr_t)caller, parent) % NR_FRAMES;
+	__u32 i = hash((size_t)caller, parent) % NR_FRAMES;
 	struct frame *f;
 
 	for (; frame_of[i]; i = (i + 1) % NR_FRAMES) {
@@ -150,9 +153,9 @@ static uint32_t frame_get(uint32_t parent, const struct block *caller)
 	return nr_frames;
 }
 
-static void count(const struct block *block)
+static void count(const struct block *block, __u64 insns)
 {
-	uint32_t i = hash((uintptr_t)block, frame) % NR_COUNTS;
+	__u32 i = hash((size_t)block, frame) % NR_COUNTS;
 
 	while (counts[i].block &&
 	       (counts[i].block != block || counts[i].frame != frame))
@@ -163,18 +166,19 @@ static void count(const struct block *block)
 		counts[i].block = block;
 		counts[i].frame = frame;
 	}
-	counts[i].insns += block->insns;
+	counts[i].insns += insns;
+	kernel_insns += insns;
 }
 
 /* ---- the stacks ---- */
 
-static bool near(uint64_t a, uint64_t b)
+static bool near(__u64 a, __u64 b)
 {
 	return a - b < STACK_STEP || b - a < STACK_STEP;
 }
 
 /* The stack this slot is on; what is below the slot has returned. */
-static void stack_at(uint64_t slot)
+static void stack_at(__u64 slot)
 {
 	unsigned int i;
 
@@ -199,13 +203,13 @@ static void stack_at(uint64_t slot)
  * QEMU 7.2 mixes up loads and stores where it filters, and calls back for what
  * later instructions access when the block has ended with the one asked for.
  */
-static bool is_it(uint32_t info, bool store, const struct block *block)
+static bool is_it(__u32 info, bool store, const struct block *block)
 {
 	return block == now && qemu_plugin_mem_is_store(info) == store &&
 	       qemu_plugin_mem_size_shift(info) == 3;
 }
 
-static void on_call(unsigned int vcpu, uint32_t info, uint64_t slot,
+static void on_call(unsigned int vcpu, __u32 info, __u64 slot,
 		    void *data)
 {
 	if (!counting || !is_it(info, true, data))
@@ -218,7 +222,7 @@ static void on_call(unsigned int vcpu, uint32_t info, uint64_t slot,
 	stack->call[stack->depth++].frame = frame;
 }
 
-static void on_return(unsigned int vcpu, uint32_t info, uint64_t slot,
+static void on_return(unsigned int vcpu, __u32 info, __u64 slot,
 		      void *data)
 {
 	if (counting && is_it(info, false, data))
@@ -228,18 +232,26 @@ static void on_return(unsigned int vcpu, uint32_t info, uint64_t slot,
 static void on_block(unsigned int vcpu, void *data)
 {
 	const struct block *block = data;
+	bool again;
 
 	if (!counting)
 		return;
+	again = now && now->last == block->addr && block->repeats;
 	now = block;
-	kernel_insns += block->insns;
-	count(block);
+	count(block, block->insns - again);
+}
+
+static void on_repeat(unsigned int vcpu, __u32 info, __u64 addr,
+		      void *data)
+{
+	if (counting && data == now && qemu_plugin_mem_is_store(info))
+		count(now, 1);
 }
 
 static void on_user_block(unsigned int vcpu, void *data)
 {
 	if (counting)
-		user_insns += (uintptr_t)data;
+		user_insns += (size_t)data;
 }
 
 /* ---- the window ---- */
@@ -251,6 +263,7 @@ static void on_begin(unsigned int vcpu, void *data)
 	nr_frames = 0;
 	nr_counts = 0;
 	nr_stacks = 0;
+	now = NULL;
 	stack = NULL;
 	frame = 0;
 	kernel_insns = 0;
@@ -260,19 +273,19 @@ static void on_begin(unsigned int vcpu, void *data)
 
 static void on_end(unsigned int vcpu, void *data)
 {
-	uint32_t i;
+	__u32 i;
 
 	if (!counting)
 		return;
 	counting = false;
-	fprintf(out, "window %u kernel %" PRIu64 " user %" PRIu64 "\n",
+	fprintf(out, "window %u kernel %llu user %llu\n",
 		window, kernel_insns, user_insns);
 	for (i = 1; i <= nr_frames; i++)
-		fprintf(out, "frame %x %x %" PRIx64 "\n", i, frames[i].parent,
+		fprintf(out, "frame %x %x %llx\n", i, frames[i].parent,
 			frames[i].caller->addr);
 	for (i = 0; i < NR_COUNTS; i++)
 		if (counts[i].block)
-			fprintf(out, "count %x %" PRIx64 " %" PRIu64 "\n",
+			fprintf(out, "count %x %llx %llu\n",
 				counts[i].frame, counts[i].block->addr,
 				counts[i].insns);
 	fprintf(out, "end %u\n", window++);
@@ -283,10 +296,10 @@ static void on_end(unsigned int vcpu, void *data)
 /* ---- translation ---- */
 
 /* The bytes of an instruction, at most 16. */
-static size_t insn_bytes(const struct qemu_plugin_insn *insn, uint8_t *buf)
+static size_t insn_bytes(const struct qemu_plugin_insn *insn, __u8 *buf)
 {
 	size_t len = qemu_plugin_insn_size(insn);
-	uintptr_t data;
+	size_t data;
 
 	if (len > 16)
 		len = 16;
@@ -296,9 +309,9 @@ static size_t insn_bytes(const struct qemu_plugin_insn *insn, uint8_t *buf)
 	return len;
 }
 
-static int mark_code(const uint8_t *b, size_t len)
+static int mark_code(const __u8 *b, size_t len)
 {
-	static const uint8_t mark[8] = INSN_MARK;
+	static const __u8 mark[8] = INSN_MARK;
 
 	if (len != sizeof(mark) || memcmp(b, mark, INSN_MARK_CODE) ||
 	    memcmp(b + 5, mark + 5, 3))
@@ -306,69 +319,106 @@ static int mark_code(const uint8_t *b, size_t len)
 	return b[INSN_MARK_CODE];
 }
 
-static bool is_prefix(uint8_t b)
+static bool is_prefix(__u8 b)
 {
 	return b == 0x66 || b == 0x2e || b == 0x3e || b == 0x64 || b == 0x65 ||
 	       b == 0xf2 || b == 0xf3 || (b & 0xf0) == 0x40;
 }
 
-static void watch_kernel_insn(struct qemu_plugin_insn *insn, const uint8_t *b,
+/* ins, outs, movs, cmps, stos, lods, scas */
+static bool is_repeat(const __u8 *b, size_t len)
+{
+	bool rep = false;
+
+	for (; len > 1 && is_prefix(*b); b++, len--)
+		rep |= *b == 0xf2 || *b == 0xf3;
+	return rep && ((b[0] >= 0x6c && b[0] <= 0x6f) ||
+		       (b[0] >= 0xa4 && b[0] <= 0xa7) ||
+		       (b[0] >= 0xaa && b[0] <= 0xaf));
+}
+
+static void watch_mem(struct qemu_plugin_insn *insn, mem_cb_t cb,
+		      struct block *block)
+{
+	qemu_plugin_register_vcpu_mem_cb(insn, cb, QEMU_PLUGIN_CB_NO_REGS,
+					 QEMU_PLUGIN_MEM_RW, block);
+}
+
+static void watch_kernel_insn(struct qemu_plugin_insn *insn, const __u8 *b,
 			      size_t len, struct block *block)
 {
+	if (is_repeat(b, len)) {
+		watch_mem(insn, on_repeat, block);
+		return;
+	}
 	while (len > 1 && is_prefix(*b)) {
 		b++;
 		len--;
 	}
 	if (b[0] == 0xe8 || (b[0] == 0xff && len > 1 && (b[1] & 0x38) == 0x10))
-		qemu_plugin_register_vcpu_mem_cb(insn, on_call,
-						 QEMU_PLUGIN_CB_NO_REGS,
-						 QEMU_PLUGIN_MEM_RW, block);
+		watch_mem(insn, on_call, block);
 	else if (b[0] == 0xc3 || b[0] == 0xc2)
-		qemu_plugin_register_vcpu_mem_cb(insn, on_return,
-						 QEMU_PLUGIN_CB_NO_REGS,
-						 QEMU_PLUGIN_MEM_RW, block);
+		watch_mem(insn, on_return, block);
 }
 
-static void watch_user_insn(struct qemu_plugin_insn *insn, const uint8_t *b,
+static void watch_user_insn(struct qemu_plugin_insn *insn, const __u8 *b,
 			    size_t len)
 {
 	int code = mark_code(b, len);
 
-	if (code == INSN_BEGIN || code == INSN_END)
-		qemu_plugin_register_vcpu_insn_exec_cb(insn,
-				code == INSN_BEGIN ? on_begin : on_end,
-				QEMU_PLUGIN_CB_NO_REGS, NULL);
+	if (code == INSN_BEGIN)
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_begin,
+						       QEMU_PLUGIN_CB_NO_REGS,
+						       NULL);
+	else if (code == INSN_END)
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_end,
+						       QEMU_PLUGIN_CB_NO_REGS,
+						       NULL);
+}
+
+static struct block *describe(const struct qemu_plugin_tb *tb)
+{
+	size_t n = qemu_plugin_tb_n_insns(tb), len;
+	struct block block;
+	__u8 bytes[16];
+
+	len = insn_bytes(qemu_plugin_tb_get_insn(tb, 0), bytes);
+	/* Compared as a whole, padding included. */
+	memset(&block, 0, sizeof(block));
+	block.addr = qemu_plugin_tb_vaddr(tb);
+	block.insns = n;
+	block.last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, n - 1));
+	block.repeats = is_repeat(bytes, len);
+	return block_get(&block);
 }
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
+	bool kernel = is_kernel(qemu_plugin_tb_vaddr(tb));
+	struct block *block = kernel ? describe(tb) : NULL;
 	size_t i, len, n = qemu_plugin_tb_n_insns(tb);
-	uint64_t addr = qemu_plugin_tb_vaddr(tb);
 	struct qemu_plugin_insn *insn;
-	struct block *block = NULL;
-	uint8_t bytes[16];
+	__u8 bytes[16];
 
-	if (is_kernel(addr))
-		block = block_get(addr, n);
-	if (block)
+	if (kernel)
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block,
 						     QEMU_PLUGIN_CB_NO_REGS,
 						     block);
 	else
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, on_user_block,
 						     QEMU_PLUGIN_CB_NO_REGS,
-						     (void *)(uintptr_t)n);
+						     (void *)n);
 	for (i = 0; i < n; i++) {
 		insn = qemu_plugin_tb_get_insn(tb, i);
 		len = insn_bytes(insn, bytes);
-		if (block)
+		if (kernel)
 			watch_kernel_insn(insn, bytes, len, block);
 		else
 			watch_user_insn(insn, bytes, len);
 	}
 }
 
-int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
+int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc,
 			char **argv)
 {
 	if (argc != 1 || strncmp(argv[0], "out=", 4)) {

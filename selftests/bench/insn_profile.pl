@@ -37,12 +37,11 @@ sub load_symbols {
 		while (<$f>) {
 			my ($addr, $type, $name, $module) = split;
 			next unless $type =~ /^[tTwW]$/;
-			($module = $module // 'vmlinux') =~ tr/[]//d;
+			($module ||= 'vmlinux') =~ tr/[]//d;
 			push @all, [hex $addr, $name, $module];
 		}
 		close $f;
 	}
-	# Of several names for an address a local one says most.
 	@all = sort { $a->[0] <=> $b->[0] } @all;
 	@addr = map { $_->[0] } @all;
 	@name = map { $_->[1] } @all;
@@ -60,7 +59,7 @@ sub symbol {
 			my $mid = int(($lo + $hi + 1) / 2);
 			if ($addr[$mid] <= $at) { $lo = $mid } else { $hi = $mid - 1 }
 		}
-		# Aliases: always the same one, the first.
+		# Of several names the first.
 		$lo-- while $lo > 0 && $addr[$lo - 1] == $addr[$lo];
 		$lo;
 	};
@@ -86,10 +85,14 @@ sub attribute {
 
 	# A call through a thunk or a jump at the end: functions in one frame.
 	for my $c (@{$w->{counts}}) {
-		my $turn = turn(symbol($c->[1]));
+		my $sym = symbol($c->[1]);
+		my $turn = turn($sym);
 		next if !$c->[0] || $turn eq '' || $turn eq 'irq';
-		$in{$c->[0]} = [$turn, $name[symbol($c->[1])]]
-			unless ($in{$c->[0]} // [''])->[0] eq 'driver';
+		# Any of them names the frame, but always the same one.
+		my $old = $in{$c->[0]};
+		next if $old && ($old->[0] eq 'driver' ||
+				 $old->[0] eq $turn && $old->[1] le $name[$sym]);
+		$in{$c->[0]} = [$turn, $name[$sym]];
 	}
 	@owner = ('other');
 	@entry = ('');
@@ -138,15 +141,13 @@ sub add_up {
 		$sum{total} += $count;
 		$sum{modules}{$module} += $count;
 		$sum{functions}{"$name [$module]"} += $count;
+		$sum{self} += $count if $module =~ $OWN;
 		next unless $owner->[$id] eq 'own';
 		$sum{entries}{$entry->[$id]} += $count;
 		$sum{own}{"$name [$module]"} += $count;
-		if ($module =~ $OWN) {
-			$sum{self} += $count;
-		} else {
-			$sum{below} += $count;
-			$sum{copy} += $count if $name =~ $COPY;
-		}
+		next if $module =~ $OWN;
+		$sum{below} += $count;
+		$sum{copy} += $count if $name =~ $COPY;
 	}
 	return \%sum;
 }
@@ -197,43 +198,44 @@ sub profile {
 	close $out or die "$file: $!\n";
 }
 
-sub window_done {
-	my ($w, $label, $dir, $syms) = @_;
-	my $sum;
+sub print_line {
+	my ($w, $sum, $label) = @_;
 
-	if ($label->{syms} ne $$syms) {
-		%symbol = ();
-		load_symbols("$dir/vmlinux", "$dir/$label->{syms}");
-		$$syms = $label->{syms};
-	}
-	$sum = add_up($w, $label);
 	print join(' ', (map { "$_=$label->{$_}" } sort keys %$label),
 		   (map { "$_=" . per($sum->{$_}, $label) }
 			qw(total ticks self below copy)),
 		   'user=' . per($w->{user}, $label),
 		   'modules=' . join(',', map { "$_:" . per($sum->{modules}{$_}, $label) }
 			by_count($sum->{modules}))), "\n";
-	return $sum;
 }
 
-sub main {
-	my $profiles;
-	my (@labels, $w, $syms);
+my ($profiles, $dir);
+my $syms = '';
 
-	if (@ARGV && $ARGV[0] eq '-p') {
-		shift @ARGV;
-		$profiles = shift @ARGV;
+sub window_done {
+	my ($w, $label) = @_;
+	my ($sum, $all) = (undef, 0);
+
+	$all += $_->[2] for @{$w->{counts}};
+	die "a window is not whole\n" unless $all == $w->{kernel};
+	if ($label->{syms} ne $syms) {
+		$syms = $label->{syms};
+		%symbol = ();
+		load_symbols("$dir/vmlinux", "$dir/$syms");
 	}
-	die "usage: insn_profile.pl [-p FOLDER] COUNTS LABELS SYMBOLS\n"
-		unless @ARGV == 3;
-	my ($counts, $labels, $dir) = @ARGV;
+	$sum = add_up($w, $label);
+	print_line($w, $sum, $label);
+	return unless $profiles && $label->{round} == 1;
+	profile("$profiles/profile-" .
+		join('-', @$label{qw(contender via rw bs depth)}) . '.txt',
+		$sum, $label);
+}
 
-	open(my $f, '<', $labels) or die "$labels: $!\n";
-	push @labels, { map { split /=/, $_, 2 } split } while <$f>;
-	close $f;
+sub read_counts {
+	my ($file, @labels) = @_;
+	my $w;
 
-	$syms = '';
-	open($f, '<', $counts) or die "$counts: $!\n";
+	open(my $f, '<', $file) or die "$file: $!\n";
 	while (<$f>) {
 		my @word = split;
 		if ($word[0] eq 'count') {
@@ -241,21 +243,32 @@ sub main {
 		} elsif ($word[0] eq 'frame') {
 			$w->{frames}[hex $word[1]] = [hex $word[2], hex $word[3]];
 		} elsif ($word[0] eq 'window') {
-			$w = { user => $word[5], counts => [], frames => [] };
+			$w = { kernel => $word[3], user => $word[5],
+			       counts => [], frames => [] };
 		} elsif ($word[0] eq 'end') {
-			my $label = $labels[$word[1]]
-				or die "window $word[1] has no label\n";
-			my $sum = window_done($w, $label, $dir, \$syms);
-			profile("$profiles/profile-" . join('-',
-				@$label{qw(contender via rw bs depth)}) . '.txt',
-				$sum, $label)
-				if $profiles && $label->{round} == 1;
-			$labels[$word[1]] = undef;
+			die "a window has no label\n" unless @labels;
+			window_done($w, shift @labels);
 		}
 	}
 	close $f;
-	die "a label has no window\n" if grep { defined } @labels;
+	die "a label has no window\n" if @labels;
 }
 
+sub read_labels {
+	my ($file) = @_;
+	my @labels;
 
-main();
+	open(my $f, '<', $file) or die "$file: $!\n";
+	push @labels, { map { split /=/, $_, 2 } split } while <$f>;
+	close $f;
+	return @labels;
+}
+
+if (@ARGV && $ARGV[0] eq '-p') {
+	shift @ARGV;
+	$profiles = shift @ARGV;
+}
+die "usage: insn_profile.pl [-p FOLDER] COUNTS LABELS SYMBOLS\n"
+	unless @ARGV == 3;
+$dir = $ARGV[2];
+read_counts($ARGV[0], read_labels($ARGV[1]));
