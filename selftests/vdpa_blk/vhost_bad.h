@@ -16,7 +16,7 @@
 
 /* Queue 0 is about to break, queue 1 (if there is one) must not notice. */
 static inline void begin(struct __test_metadata *_metadata, struct vv_dev *dev,
-		  __u64 features)
+			 __u64 features)
 {
 	unsigned int n = vv_vqs_count(dev) > 1 ? 2 : 1;
 
@@ -40,8 +40,8 @@ static inline void show_packed(struct vv_queue *q, __u16 place)
 			 __ATOMIC_RELEASE);
 }
 
-static inline void is_broken(struct __test_metadata *_metadata, struct vv_dev *dev,
-		      const char *what)
+static inline void is_broken(struct __test_metadata *_metadata,
+			     struct vv_dev *dev, const char *what)
 {
 	struct vv_queue *q = &dev->vq[0];
 	bool two = vv_vqs_count(dev) > 1;
@@ -76,7 +76,8 @@ static inline void is_broken(struct __test_metadata *_metadata, struct vv_dev *d
 #define IS_BROKEN(what)	is_broken(_metadata, &self->dev, what)
 
 /* One queue, its rings at these addresses; everything but DRIVER_OK. */
-static inline int prepare_at(struct vv_dev *dev, __u64 desc, __u64 avail, __u64 used)
+static inline int prepare_at(struct vv_dev *dev, __u64 desc, __u64 avail,
+			     __u64 used)
 {
 	struct vv_queue *q = &dev->vq[0];
 	int ret;
@@ -103,7 +104,7 @@ static inline int prepare_at(struct vv_dev *dev, __u64 desc, __u64 avail, __u64 
 
 /* Set DRIVER_OK, see it break, then map all of it and see it work. */
 static inline void broken_at_start(struct __test_metadata *_metadata,
-			    struct vv_dev *dev, const char *what)
+				   struct vv_dev *dev, const char *what)
 {
 	ASSERT_EQ(0, vv_set_status(dev, VV_S_LIVE));
 	ASSERT_TRUE(vv_config_irq(dev, dev->timeout_ms))

@@ -207,6 +207,7 @@ VV_TEST(ring_may_start_at_any_index)
 		else
 			base = (__u16)(base + 600);
 		EXPECT_EQ(base, vv_used_base(q));
+		EXPECT_EQ(base, vv_get_base(q));
 	}
 }
 
