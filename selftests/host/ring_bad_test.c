@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Split rings with a driver that does not behave, and indirect tables. */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,24 +137,6 @@ TEST_F(split, each_error)
 		EXPECT_EQ(1, t.chain->nr_out);
 		EXPECT_EQ(1, g->ring.last_avail);
 	}
-}
-
-TEST(strerror_of_each)
-{
-	int i, j;
-
-	for (i = 1; i < VBS_RING_NR_ERRORS; i++) {
-		ASSERT_NE(NULL, vbs_ring_strerror(-i));
-		EXPECT_STRNE("unknown", vbs_ring_strerror(-i));
-		for (j = 1; j < i; j++)
-			EXPECT_STRNE(vbs_ring_strerror(-j),
-				     vbs_ring_strerror(-i));
-	}
-	EXPECT_STREQ("unknown", vbs_ring_strerror(0));
-	EXPECT_STREQ("unknown", vbs_ring_strerror(1));
-	EXPECT_STREQ("unknown", vbs_ring_strerror(INT_MAX));
-	EXPECT_STREQ("unknown", vbs_ring_strerror(-VBS_RING_NR_ERRORS));
-	EXPECT_STREQ("unknown", vbs_ring_strerror(-INT_MAX));
 }
 
 TEST_F(split, avail_idx)

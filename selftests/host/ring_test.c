@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Rings of every kind with a driver that behaves: chains, notifications. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,24 @@ TEST(area_sizes)
 		EXPECT_EQ(4, vbs_ring_avail_size(&r));
 		EXPECT_EQ(4, vbs_ring_used_size(&r));
 	}
+}
+
+TEST(strerror_of_each)
+{
+	int i, j;
+
+	for (i = 1; i < VBS_RING_NR_ERRORS; i++) {
+		ASSERT_NE(NULL, vbs_ring_strerror(-i));
+		EXPECT_STRNE("unknown", vbs_ring_strerror(-i));
+		for (j = 1; j < i; j++)
+			EXPECT_STRNE(vbs_ring_strerror(-j),
+				     vbs_ring_strerror(-i));
+	}
+	EXPECT_STREQ("unknown", vbs_ring_strerror(0));
+	EXPECT_STREQ("unknown", vbs_ring_strerror(1));
+	EXPECT_STREQ("unknown", vbs_ring_strerror(INT_MAX));
+	EXPECT_STREQ("unknown", vbs_ring_strerror(-VBS_RING_NR_ERRORS));
+	EXPECT_STREQ("unknown", vbs_ring_strerror(-INT_MAX));
 }
 
 TEST_F(ring, empty)

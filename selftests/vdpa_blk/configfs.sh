@@ -10,6 +10,7 @@
 BLK_SIZE=$((1 << 6))
 RO=$((1 << 5))
 SECURE_ERASE=$((1 << 16))
+IN_ORDER=$((1 << 35))
 BASE=$((1 << 32 | 1 << 33))
 
 ALL="path size num_queues queue_size block_size physical_block_size seg_max"
@@ -448,6 +449,8 @@ features_that_cannot_be() {
 	desc_set cfg0 path "$BACKING"
 	not_added "Operation not supported" 0x300010000 $((BASE | SECURE_ERASE))
 	not_added "Invalid argument" 0x200000000 $((1 << 33))
+	# What ends when the device says so has no order.
+	not_added "Operation not supported" 0x800000000 $((BASE | IN_ORDER))
 	desc_set cfg0 block_size 4096
 	not_added "Invalid argument" 0x300000000 $BASE
 	desc_set cfg0 readonly 1

@@ -12,7 +12,7 @@ FLUSH=$((1 << 9))
 MQ=$((1 << 12))
 GEOMETRY=$((1 << 4))
 SECURE_ERASE=$((1 << 16))
-RING_PACKED=$((1 << 34))
+SR_IOV=$((1 << 37))
 VERSION_1=$((1 << 32))
 ACCESS_PLATFORM=$((1 << 33))
 BASE=$((VERSION_1 | ACCESS_PLATFORM))
@@ -26,7 +26,7 @@ mgmtdev_show_tells_what_it_makes() {
 		fail "class is not block"
 	echo "$out" | grep -qw "max_supported_vqs 64" ||
 		fail "max_supported_vqs is not what a disk can have"
-	for bit in VERSION_1 ACCESS_PLATFORM; do
+	for bit in VERSION_1 ACCESS_PLATFORM RING_PACKED IN_ORDER; do
 		echo "$out" | grep -q "dev_features.*$bit" || fail "no $bit"
 	done
 }
@@ -77,7 +77,7 @@ bad_features() {
 unsupported_features_are_refused() {
 	local error="Operation not supported"
 	load
-	bad_features "$error" $((BASE | RING_PACKED)) "packed ring"
+	bad_features "$error" $((BASE | SR_IOV)) "SR-IOV"
 	bad_features "$error" $((BASE | GEOMETRY)) "geometry"
 	bad_features "$error" $((BASE | SECURE_ERASE)) "secure erase"
 }

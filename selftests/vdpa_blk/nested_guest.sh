@@ -4,11 +4,14 @@
 # A guest with ordinary private memory uses the disk as QEMU's
 # vhost-vdpa-device, over PCI and over MMIO: it reads what the host wrote,
 # writes what the host then reads. Over PCI the disk is a file that grows while
-# the guest runs. The guest is the small one that selftests/vm/setup.sh makes;
-# its init tells what it does and says how it went.
+# the guest runs, and the ring is a packed one. The guest is the small one that
+# selftests/vm/setup.sh makes; its init tells what it does and says how it went.
 
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/storage.sh"
+
+# All that a disk in RAM offers, but for packed rings.
+SPLIT=$((0xb30007e46))
 
 QEMU=qemu-system-x86_64
 TIMEOUT=400
@@ -49,18 +52,18 @@ grow() {
 	desc_set nest0 revalidate_size 1
 }
 
-# boot GROW|"" DEVICE MACHINE-ARGS...: on disk nest0, which has 1 MiB of the
-# host at 0
+# boot GROW|"" FEATURES|"" DEVICE MACHINE-ARGS...: on disk nest0, which has 1 MiB
+# of the host at 0
 boot() {
-	local grow=$1 device=$2 dev chr want args rc=0
-	shift 2
+	local grow=$1 bits=$2 device=$3 dev chr want args rc=0
+	shift 3
 	need_guest "$device"
 	load
 	if [ -n "$grow" ]; then
 		truncate -s 2M "$TMP/disk"
 		desc_add nest0 "path=$TMP/disk"
 	fi
-	disk_add nest0
+	disk_add nest0 "$bits"
 	dev=$(disk_blk nest0)
 	head -c 1M /dev/urandom > "$TMP/host"
 	dd if="$TMP/host" of="$dev" bs=64k oflag=direct status=none
@@ -85,6 +88,9 @@ boot() {
 		fail "the guest did not work, QEMU ended with $rc"
 	fi
 	grep -a "GUEST-RESULT" "$TMP/guest"
+	# Linux guests take a packed ring if there is one.
+	expect "the ring" "packed: $([ -n "$bits" ] && echo 0 || echo 1)" \
+		"$(grep "^packed:" "/sys/kernel/debug/$MOD/nest0/vq0")"
 
 	dev=$(disk_blk nest0)
 	expect "sectors the guest sees" "$(blk_attr size "$dev")" \
@@ -98,12 +104,12 @@ boot() {
 }
 
 over_pci_on_a_file_that_grows() {
-	boot grow vhost-vdpa-device-pci -M pc -vga none
+	boot grow "" vhost-vdpa-device-pci -M pc -vga none
 }
 
 # The transport is a legacy one unless told otherwise, and vDPA is not.
 over_mmio() {
-	boot "" vhost-vdpa-device \
+	boot "" $SPLIT vhost-vdpa-device \
 		-M microvm,acpi=off,pit=off,pic=off,rtc=on,isa-serial=on \
 		-global virtio-mmio.force-legacy=off
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A request may be cut into descriptors in any way: the device must not care.
- * Each test runs on direct and indirect chains, with EVENT_IDX and without.
+ * Each test runs on direct and indirect chains, with EVENT_IDX and without, and
+ * in packed rings.
  */
+#define VV_VARIANTS
 #include "vhost_test.h"
 
 bool vv_share_disk = true;
@@ -10,31 +12,12 @@ bool vv_share_disk = true;
 #define SEG_MAX	254
 #define NUM	512	/* room for SEG_MAX + 1 data segments in the ring */
 
-FIXTURE_VARIANT(disk)
-{
-	bool indirect;
-	bool event_idx;
-};
-
-FIXTURE_VARIANT_ADD(disk, direct) {
-	.indirect = false,
-	.event_idx = false,
-};
-
-FIXTURE_VARIANT_ADD(disk, indirect) {
-	.indirect = true,
-	.event_idx = false,
-};
-
-FIXTURE_VARIANT_ADD(disk, direct_event_idx) {
-	.indirect = false,
-	.event_idx = true,
-};
-
-FIXTURE_VARIANT_ADD(disk, indirect_event_idx) {
-	.indirect = true,
-	.event_idx = true,
-};
+VV_VARIANT(direct, 0);
+VV_VARIANT(indirect, VV_F_INDIRECT);
+VV_VARIANT(direct_event_idx, VV_F_EVENT_IDX);
+VV_VARIANT(indirect_event_idx, VV_F_INDIRECT | VV_F_EVENT_IDX);
+VV_VARIANT(packed_direct_event_idx, VV_F_PACKED | VV_F_EVENT_IDX);
+VV_VARIANT(packed_indirect, VV_F_PACKED | VV_F_INDIRECT);
 
 /* One request in the making. */
 struct layout {
@@ -50,13 +33,12 @@ static struct layout lay;
 
 #define START_LAYOUT() \
 	do { \
-		__u64 bits = (variant->indirect ? VV_F_INDIRECT : 0) | \
-			     (variant->event_idx ? VV_F_EVENT_IDX : 0); \
+		__u64 bits = self->dev.offered & \
+			     ~(VV_F_INDIRECT | VV_F_EVENT_IDX); \
 		\
-		NEED(bits); \
-		bits |= self->dev.offered & ~(VV_F_INDIRECT | VV_F_EVENT_IDX); \
-		ASSERT_EQ(0, vv_start(&self->dev, bits, 1, NUM)); \
-		layout_init(&self->dev, variant->indirect); \
+		ASSERT_EQ(0, vv_start(&self->dev, bits | variant->features, 1, \
+				      NUM)); \
+		layout_init(&self->dev, variant->features & VV_F_INDIRECT); \
 	} while (0)
 
 static void layout_init(struct vv_dev *dev, bool indirect)
@@ -413,11 +395,11 @@ VV_TEST(every_part_may_straddle_maps)
 }
 
 /* Wait for completions without asking for an interrupt. */
-static int spin_until_used(struct vv_queue *q, __u16 idx)
+static int spin_until_used(struct vv_queue *q, unsigned int n)
 {
 	long long end = vv_now_ms() + q->dev->timeout_ms;
 
-	while (vv_used_idx(q) != idx)
+	while (vv_nr_used(q) != n)
 		if (vv_now_ms() > end)
 			return -ETIMEDOUT;
 	vv_sleep_ms(50);	/* time for an interrupt that should not come */
@@ -447,9 +429,12 @@ static void drop_all(struct vv_queue *q)
 VV_TEST(interrupts_come_when_asked_for_and_only_then)
 {
 	struct vv_queue *q = &self->dev.vq[0];
+	unsigned int each;
 	char *buf;
 
 	START_LAYOUT();
+	/* Entries of the used side that a request takes. */
+	each = q->packed && !q->indirect ? 3 : 1;
 	buf = vv_alloc(&self->dev, VV_PAGE);
 	/* One of each first: the spurious signal of a new call fd is gone. */
 	ASSERT_EQ(S_OK, vv_blk(q, T_IN, 0, buf, 512));
@@ -457,25 +442,22 @@ VV_TEST(interrupts_come_when_asked_for_and_only_then)
 	vv_take_irqs(q);
 
 	if (q->event_idx)
-		*vv_used_event(q) = q->last_used + 7;
+		vv_want_irq(q, 7 * each);
 	else
-		q->avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		vv_want_no_irq(q);
 	ASSERT_EQ(0, submit_n(q, buf, 7));
-	ASSERT_EQ(0, spin_until_used(q, q->last_used + 7));
+	ASSERT_EQ(0, spin_until_used(q, 7));
 	EXPECT_EQ(0, vv_take_irqs(q));
 
-	if (!q->event_idx)
-		q->avail->flags = 0;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	vv_want_irq(q, 7 * each);
 	ASSERT_EQ(0, submit_n(q, buf, 1));
-	ASSERT_EQ(0, spin_until_used(q, q->last_used + 8));
+	ASSERT_EQ(0, spin_until_used(q, 8));
 	EXPECT_EQ(1, vv_take_irqs(q));
 
 	/* used_event stays behind now: silence until it is moved. */
 	if (q->event_idx) {
 		ASSERT_EQ(0, submit_n(q, buf, 5));
-		ASSERT_EQ(0, spin_until_used(q, q->last_used + 13));
+		ASSERT_EQ(0, spin_until_used(q, 13));
 		EXPECT_EQ(0, vv_take_irqs(q));
 	}
 	drop_all(q);
@@ -510,7 +492,8 @@ VV_TEST(one_kick_serves_everything_published)
 
 VV_TEST(the_longest_chain_is_1024_or_the_ring)
 {
-	unsigned int i, n = variant->indirect ? 1024 : NUM;
+	unsigned int i, n = variant->features & VV_F_INDIRECT ? 1024 :
+								NUM;
 	char *buf;
 
 	START_LAYOUT();

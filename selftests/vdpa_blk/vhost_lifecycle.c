@@ -4,7 +4,11 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#define VV_VARIANTS
 #include "vhost_test.h"
+
+VV_VARIANT(split, 0);
+VV_VARIANT(packed, VV_F_PACKED);
 
 const char *vv_module_params = "num_queues=8";
 bool vv_share_disk = true;
@@ -97,16 +101,16 @@ VV_TEST(reset_under_load)
 	unsigned int seed = vv_seed();
 	unsigned int i;
 	int round;
-	__u16 used;
+	__u32 used;
 
 	ASSERT_EQ(0, vv_start(&self->dev, self->dev.offered, n, 256));
 	for (round = 0; round < 30; round++) {
 		ASSERT_EQ(0, flood_all(&self->dev, n));
 		vv_sleep_ms(rand_r(&seed) % 3);
 		ASSERT_EQ(0, vv_reset(&self->dev));
-		used = vv_used_idx(&self->dev.vq[0]);
+		used = vv_used_base(&self->dev.vq[0]);
 		vv_sleep_ms(2);
-		EXPECT_EQ(used, vv_used_idx(&self->dev.vq[0]));
+		EXPECT_EQ(used, vv_used_base(&self->dev.vq[0]));
 		self->dev.brk -= 4 * VV_PAGE;
 		ASSERT_EQ(0, vv_restart(&self->dev, self->dev.offered, n,
 					256));

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What each kind of request does to the disk, and its answer at the limits. */
+#define VV_VARIANTS
 #include "vhost_test.h"
+
+VV_VARIANT(split, 0);
+VV_VARIANT(packed, VV_F_PACKED);
 
 const char *vv_module_params = "num_queues=8";
 
@@ -319,7 +323,8 @@ VV_TEST(types_not_negotiated_are_unsupported)
 	struct vv_queue *q = &self->dev.vq[0];
 	char *buf;
 
-	ASSERT_EQ(0, vv_start(&self->dev, VV_F_BASE, 1, 256));
+	ASSERT_EQ(0, vv_start(&self->dev, VV_F_BASE | variant->features, 1,
+			      256));
 	buf = vv_alloc(&self->dev, 4096);
 	ASSERT_EQ(0, write_seed(q, 0, buf, 4096, 3));
 	EXPECT_EQ(S_UNSUPP, vv_blk(q, T_FLUSH, 0, NULL, 0));
@@ -528,7 +533,8 @@ VV_TEST(read_only_disk_refuses_every_change)
 
 	/* Not having acked RO changes nothing about the disk. */
 	ASSERT_EQ(0, vv_reset(&self->dev));
-	ASSERT_EQ(0, vv_restart(&self->dev, VV_F_BASE, 1, 256));
+	ASSERT_EQ(0, vv_restart(&self->dev, VV_F_BASE | variant->features, 1,
+				256));
 	EXPECT_EQ(S_IOERR, write_seed(q, 0, buf, 4096, 1));
 }
 

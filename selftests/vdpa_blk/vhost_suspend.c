@@ -7,7 +7,13 @@
  * Each write has a sector of its own for its number. Its buffer is spoilt as
  * soon as the device has answered, so that a second execution shows.
  */
+#define VV_VARIANTS
 #include "vhost_test.h"
+
+VV_VARIANT(split, 0);
+VV_VARIANT(in_order, VV_F_IN_ORDER);
+VV_VARIANT(packed, VV_F_PACKED);
+VV_VARIANT(packed_in_order, VV_F_PACKED | VV_F_IN_ORDER);
 
 const char *vv_module_params = "num_queues=8";
 size_t vv_mem_size = 5 << 18;
@@ -95,14 +101,16 @@ static int seq_check(struct seq *s)
 /* 0 when the ring stays as it is, however often it is kicked. */
 static int stays_quiet(struct vv_queue *q, int ms)
 {
-	char before[VV_PAGE];
+	static char before[32 << 10];
 	int i;
 
-	memcpy(before, q->used, sizeof(before));
+	if (q->ring_size > sizeof(before))
+		return -E2BIG;
+	memcpy(before, q->desc, q->ring_size);
 	for (i = 0; i < ms; i += 5) {
 		vv_kick_always(q);
 		vv_sleep_ms(5);
-		if (memcmp(before, q->used, sizeof(before)))
+		if (memcmp(before, q->desc, q->ring_size))
 			return -EBUSY;
 	}
 	return 0;
@@ -110,7 +118,7 @@ static int stays_quiet(struct vv_queue *q, int ms)
 
 /* As vv_restart(), but the ring is taken as it is, from @base. */
 static int continue_at(struct vv_dev *dev, unsigned int queues,
-		       const int *base)
+		       const __u32 *base)
 {
 	unsigned int i;
 	int ret;
@@ -153,18 +161,19 @@ VV_TEST(suspend_and_resume_under_load)
 		if (round % 3 == 1)
 			vv_sleep_ms(rand_r(&seed) % 2);
 		ASSERT_EQ(0, vv_suspend(&self->dev));
-		EXPECT_EQ(vv_used_idx(q), vv_get_base(q));
+		EXPECT_EQ(vv_used_base(q), vv_get_base(q));
 		/* What is published now has to wait. */
 		ASSERT_EQ(0, seq_send(&s, 3));
 		if (round % 10 == 0)
 			EXPECT_EQ(0, stays_quiet(q, 50));
-		EXPECT_EQ(vv_used_idx(q), vv_get_base(q));
+		EXPECT_EQ(vv_used_base(q), vv_get_base(q));
 		ASSERT_EQ(0, vv_resume(&self->dev));
 		ASSERT_EQ(0, round % 4 ? seq_reap(&s) : seq_drain(&s));
 	}
 	ASSERT_EQ(0, seq_drain(&s));
 	EXPECT_EQ(s.sent, s.done);
-	EXPECT_EQ((__u16)s.sent, vv_used_idx(q));
+	if (!q->packed)
+		EXPECT_EQ((__u16)s.sent, vv_used_idx(q));
 	EXPECT_EQ(0, seq_check(&s));
 }
 
@@ -174,7 +183,8 @@ VV_TEST(suspend_reset_and_restart_from_the_base)
 	struct vv_dev *dev = &self->dev;
 	unsigned int queues = vv_vqs_count(dev) < 4 ? vv_vqs_count(dev) : 4;
 	unsigned int seed = vv_seed();
-	int base[4], round;
+	__u32 base[4];
+	int round;
 	struct seq s[4];
 	unsigned int i;
 
@@ -189,7 +199,7 @@ VV_TEST(suspend_reset_and_restart_from_the_base)
 		ASSERT_EQ(0, vv_suspend(dev));
 		for (i = 0; i < queues; i++) {
 			base[i] = vv_get_base(&dev->vq[i]);
-			EXPECT_EQ(vv_used_idx(&dev->vq[i]), base[i]);
+			EXPECT_EQ(vv_used_base(&dev->vq[i]), base[i]);
 		}
 		ASSERT_EQ(0, vv_reset(dev));
 		if (round % 10 == 9) {
@@ -206,13 +216,14 @@ VV_TEST(suspend_reset_and_restart_from_the_base)
 	}
 }
 
-/* Without SUSPEND a client has nothing but the used index to go by. */
-VV_TEST(reset_under_load_and_restart_from_the_used_index)
+/* Without SUSPEND a client has nothing but the used entries to go by. */
+VV_TEST(reset_under_load_and_restart_from_what_was_used)
 {
 	struct vv_queue *q = &self->dev.vq[0];
 	unsigned int seed = vv_seed();
-	int base, round;
 	struct seq s;
+	__u32 base;
+	int round;
 
 	ASSERT_EQ(0, vv_start(&self->dev, self->dev.offered, 1, NUM));
 	seq_init(&s, q);
@@ -222,10 +233,10 @@ VV_TEST(reset_under_load_and_restart_from_the_used_index)
 		if (round % 3 == 1)
 			vv_sleep_ms(rand_r(&seed) % 2);
 		ASSERT_EQ(0, vv_reset(&self->dev));
-		base = vv_used_idx(q);
+		base = vv_used_base(q);
 		if (round % 10 == 0)
 			EXPECT_EQ(0, stays_quiet(q, 50));
-		EXPECT_EQ(base, vv_used_idx(q));
+		EXPECT_EQ(base, vv_used_base(q));
 		ASSERT_EQ(0, seq_reap(&s));
 		ASSERT_EQ(0, continue_at(&self->dev, 1, &base));
 	}
@@ -304,15 +315,29 @@ VV_TEST(queue_state_round_trip)
 {
 	static const __u16 bases[] = { 0, 1, 255, 256, 32768, 65535 };
 	struct vv_queue *q = &self->dev.vq[0];
+	__u32 base, first;
 	size_t i;
 
 	START();
+	first = vv_first_base(&self->dev);
 	ASSERT_EQ(0, vv_reset(&self->dev));
+	ASSERT_EQ(0, vv_set_features(&self->dev, self->dev.offered));
+	EXPECT_EQ(first, vv_get_base(q));
 	for (i = 0; i < ARRAY_SIZE(bases); i++) {
-		ASSERT_EQ(0, vv_set_base(q, bases[i]));
-		EXPECT_EQ(bases[i], vv_get_base(q));
+		base = bases[i];
+		if (variant->features & VV_F_PACKED)
+			base |= bases[(i + 1) % ARRAY_SIZE(bases)] << 16;
+		ASSERT_EQ(0, vv_set_base(q, base));
+		EXPECT_EQ(base, vv_get_base(q));
 	}
-	EXPECT_EQ(0, vv_get_base(&self->dev.vq[1]));
+	EXPECT_EQ(first, vv_get_base(&self->dev.vq[1]));
+	/* What was said of one kind of ring is nothing for the other. */
+	ASSERT_EQ(0, vv_set_features(&self->dev, self->dev.offered &
+						 ~VV_F_PACKED));
+	EXPECT_EQ(variant->features & VV_F_PACKED ? 0 : base, vv_get_base(q));
+	ASSERT_EQ(0, vv_set_features(&self->dev, self->dev.offered));
+	EXPECT_EQ(variant->features & VV_F_PACKED ? first : base,
+		  vv_get_base(q));
 	ASSERT_EQ(0, vv_reset(&self->dev));
 	EXPECT_EQ(0, vv_get_base(q));
 }
@@ -323,6 +348,7 @@ VV_TEST(ring_moved_while_suspended)
 	struct vv_dev *dev = &self->dev;
 	struct vv_queue *q = &dev->vq[0];
 	struct vv_queue *spare = &dev->vq[1];
+	__u32 base = variant->features & VV_F_PACKED ? 100 * 0x10001 : 1000;
 
 	START();
 	ASSERT_EQ(0, vv_good_client(q, 1));
@@ -333,13 +359,13 @@ VV_TEST(ring_moved_while_suspended)
 	q->desc_iova = spare->desc_iova;
 	q->avail_iova = spare->avail_iova;
 	q->used_iova = spare->used_iova;
-	vv_ring_init(q, 256, 1000);
+	vv_ring_init(q, 256, base);
 	ASSERT_EQ(0, vv_set_addr(q));
-	ASSERT_EQ(0, vv_set_base(q, 1000));
-	EXPECT_EQ(1000, vv_get_base(q));
+	ASSERT_EQ(0, vv_set_base(q, base));
+	EXPECT_EQ(base, vv_get_base(q));
 	ASSERT_EQ(0, vv_resume(dev));
 	EXPECT_EQ(0, vv_good_client(q, 2));
-	EXPECT_EQ(1002, vv_used_idx(q));
+	EXPECT_EQ(q->packed ? 106 * 0x10001 : 1002, vv_used_base(q));
 }
 
 TEST_HARNESS_MAIN

@@ -48,12 +48,31 @@ FIXTURE(disk)
 	struct vv_dev dev;
 };
 
+/*
+ * A program that runs its tests more than once has VV_VARIANTS before it
+ * includes this, and a VV_VARIANT() for each run: feature bits that it is about.
+ * Of VV_F_KINDS the tests see no others.
+ */
+#ifdef VV_VARIANTS
+FIXTURE_VARIANT(disk)
+{
+	__u64 features;
+};
+
+#define VV_VARIANT(name, bits) \
+	FIXTURE_VARIANT_ADD(disk, name) { .features = (bits) }
+#define VARIANT_FEATURES	(variant->features)
+#else
+#define VARIANT_FEATURES	0ULL
+#endif
+
 FIXTURE_SETUP(disk)
 {
 	const char *why = vv_unavailable();
 
 	if (why)
 		SKIP(return, "%s", why);
+	vv_ring_kind = VARIANT_FEATURES & VV_F_KINDS;
 	vv_klog_start();
 	if (vv_share_disk)
 		self->disk = vv_shared_disk;
@@ -61,6 +80,11 @@ FIXTURE_SETUP(disk)
 		ASSERT_EQ(0, vv_disk_add(&self->disk, 0));
 	ASSERT_EQ(0, vv_open(&self->dev, self->disk.node))
 		vv_test_end(&self->disk, &self->dev);
+	if (VARIANT_FEATURES & ~self->dev.offered) {
+		vv_test_end(&self->disk, &self->dev);
+		SKIP(return, "the device does not offer 0x%llx",
+		     (unsigned long long)VARIANT_FEATURES);
+	}
 }
 
 FIXTURE_TEARDOWN(disk)

@@ -28,6 +28,7 @@
 #define SLOTS_SIZE(num)		((num) * sizeof(struct vv_slot))
 
 size_t __weak vv_mem_size = 1 << 20;
+__u64 vv_ring_kind;
 
 /* Generous, because a sanitizer kernel is slow and a lost request is not. */
 #define DEFAULT_TIMEOUT_MS	20000
@@ -154,7 +155,9 @@ int vv_open(struct vv_dev *dev, const char *node)
 		return ret;
 	}
 	arena_layout(dev);
-	return vv_ioctl(dev, VHOST_GET_FEATURES, &dev->offered);
+	ret = vv_ioctl(dev, VHOST_GET_FEATURES, &dev->offered);
+	dev->offered &= ~VV_F_KINDS | vv_ring_kind;
+	return ret;
 }
 
 void vv_close(struct vv_dev *dev)
@@ -291,6 +294,15 @@ unsigned int vv_block_size(struct vv_dev *dev)
 	return size;
 }
 
+bool vv_config_irq(struct vv_dev *dev, int ms)
+{
+	struct pollfd p = { .fd = dev->config_fd, .events = POLLIN };
+	__u64 count;
+
+	return poll(&p, 1, ms) == 1 &&
+	       read(dev->config_fd, &count, sizeof(count)) == sizeof(count);
+}
+
 /* ---- IOTLB ---- */
 
 int vv_iotlb(struct vv_dev *dev, __u8 type, __u64 iova, __u64 size,
@@ -398,28 +410,6 @@ bool vv_is_zero(const void *buf, size_t len)
 
 /* ---- queues ---- */
 
-void vv_ring_init(struct vv_queue *q, __u16 num, __u16 base)
-{
-	unsigned int i;
-
-	memset(q->desc, 0, q->ring_size);
-	q->num = num;
-	q->avail->idx = base;
-	q->used->idx = base;
-	q->next_avail = base;
-	q->last_used = base;
-	q->kicked = base;
-	q->free_head = 0;
-	q->nfree = num;
-	for (i = 0; i < num; i++) {
-		q->next[i] = i + 1;
-		q->chain[i] = 0;
-	}
-	vv_take_irqs(q);
-	q->irqs = 0;
-	q->kicks = 0;
-}
-
 static int vring_state(struct vv_queue *q, unsigned long cmd, unsigned int num)
 {
 	struct vhost_vring_state s = { .index = q->index, .num = num };
@@ -437,12 +427,12 @@ int vv_set_base(struct vv_queue *q, unsigned int base)
 	return vring_state(q, VHOST_SET_VRING_BASE, base);
 }
 
-int vv_get_base(struct vv_queue *q)
+long long vv_get_base(struct vv_queue *q)
 {
 	struct vhost_vring_state s = { .index = q->index };
 	int ret = vv_ioctl(q->dev, VHOST_GET_VRING_BASE, &s);
 
-	return ret ? ret : (int)s.num;
+	return ret ? ret : (long long)s.num;
 }
 
 int vv_set_addr_raw(struct vv_queue *q, __u64 desc, __u64 avail, __u64 used)
@@ -484,12 +474,11 @@ int vv_set_enable(struct vv_queue *q, bool on)
 	return vring_state(q, VHOST_VDPA_SET_VRING_ENABLE, on);
 }
 
-int vv_queue_setup(struct vv_queue *q, __u16 num, __u16 base)
+int vv_queue_setup(struct vv_queue *q, __u16 num, __u32 base)
 {
 	int ret;
 
 	vv_ring_init(q, num, base);
-	q->event_idx = q->dev->features & VV_F_EVENT_IDX;
 	ret = vv_set_num(q, num);
 	if (!ret)
 		ret = vv_set_base(q, base);
@@ -517,7 +506,7 @@ int vv_restart(struct vv_dev *dev, __u64 features, unsigned int queues,
 	if (!ret)
 		ret = vv_set_config_call(dev);
 	for (i = 0; !ret && i < queues; i++) {
-		ret = vv_queue_setup(&dev->vq[i], num, 0);
+		ret = vv_queue_setup(&dev->vq[i], num, vv_first_base(dev));
 		if (!ret)
 			ret = vv_set_enable(&dev->vq[i], true);
 	}
@@ -544,191 +533,6 @@ int vv_start(struct vv_dev *dev, __u64 features, unsigned int queues,
 	if (!ret)
 		ret = vv_restart(dev, features, queues, num);
 	return ret;
-}
-
-/* ---- the ring ---- */
-
-static void desc_set(struct vring_desc *desc, const struct vv_seg *seg)
-{
-	desc->addr = seg->iova;
-	desc->len = seg->len;
-	desc->flags = seg->flags;
-	desc->next = 0;
-}
-
-int vv_add(struct vv_queue *q, const struct vv_seg *seg, unsigned int n)
-{
-	__u16 head = q->free_head, d = head;
-	unsigned int i;
-
-	if (!n || n > q->nfree)
-		return -ENOSPC;
-	for (i = 0; i < n; i++) {
-		desc_set(&q->desc[d], &seg[i]);
-		if (i + 1 < n) {
-			q->desc[d].flags |= VRING_DESC_F_NEXT;
-			q->desc[d].next = q->next[d];
-			d = q->next[d];
-		}
-	}
-	q->free_head = q->next[d];
-	q->nfree -= n;
-	q->chain[head] = n;
-	return head;
-}
-
-int vv_add_indirect(struct vv_queue *q, struct vring_desc *table,
-		    const struct vv_seg *seg, unsigned int n)
-{
-	struct vv_seg one = {
-		.iova = vv_iova(q->dev, table),
-		.len = n * sizeof(*table),
-		.flags = VRING_DESC_F_INDIRECT,
-	};
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		desc_set(&table[i], &seg[i]);
-		if (i + 1 < n) {
-			table[i].flags |= VRING_DESC_F_NEXT;
-			table[i].next = i + 1;
-		}
-	}
-	return vv_add(q, &one, 1);
-}
-
-void vv_publish(struct vv_queue *q, __u16 head)
-{
-	q->avail->ring[q->next_avail % q->num] = head;
-	q->next_avail++;
-	/* The device must see the ring entry before the index. */
-	__atomic_store_n(&q->avail->idx, q->next_avail, __ATOMIC_RELEASE);
-}
-
-__u16 vv_used_idx(struct vv_queue *q)
-{
-	return __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
-}
-
-__u16 *vv_used_event(struct vv_queue *q)
-{
-	return &q->avail->ring[q->num];
-}
-
-__u16 *vv_avail_event(struct vv_queue *q)
-{
-	return (__u16 *)&q->used->ring[q->num];
-}
-
-void vv_kick_always(struct vv_queue *q)
-{
-	__u64 one = 1;
-
-	q->kicked = q->next_avail;
-	q->kicks++;
-	if (write(q->kick_fd, &one, sizeof(one)) < 0)
-		return;	/* a full counter is a kick as well */
-}
-
-void vv_kick(struct vv_queue *q)
-{
-	bool wanted;
-
-	/* Pairs with the device: publish, then look whether it sleeps. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (q->event_idx)
-		wanted = vring_need_event(__atomic_load_n(vv_avail_event(q),
-							  __ATOMIC_RELAXED),
-					  q->next_avail, q->kicked);
-	else
-		wanted = !(__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) &
-			   VRING_USED_F_NO_NOTIFY);
-	if (wanted)
-		vv_kick_always(q);
-	else
-		q->kicked = q->next_avail;
-}
-
-__u64 vv_take_irqs(struct vv_queue *q)
-{
-	__u64 count = 0;
-
-	if (read(q->call_fd, &count, sizeof(count)) != sizeof(count))
-		return 0;
-	q->irqs += count;
-	return count;
-}
-
-bool vv_config_irq(struct vv_dev *dev, int ms)
-{
-	struct pollfd p = { .fd = dev->config_fd, .events = POLLIN };
-	__u64 count;
-
-	return poll(&p, 1, ms) == 1 &&
-	       read(dev->config_fd, &count, sizeof(count)) == sizeof(count);
-}
-
-static bool spin(struct vv_queue *q)
-{
-	long long end = now_us() + q->spin_us;
-
-	do {
-		if (vv_used_idx(q) != q->last_used)
-			return true;
-	} while (now_us() < end);
-	return false;
-}
-
-int vv_wait_ms(struct vv_queue *q, int ms)
-{
-	struct pollfd p = { .fd = q->call_fd, .events = POLLIN };
-	long long end = vv_now_ms() + ms;
-	long long left;
-
-	if (spin(q))
-		return 0;
-	for (;;) {
-		if (q->event_idx)
-			__atomic_store_n(vv_used_event(q), q->last_used,
-					 __ATOMIC_RELAXED);
-		/* Pairs with the device: ask, then look once more. */
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (vv_used_idx(q) != q->last_used)
-			return 0;
-		left = end - vv_now_ms();
-		if (left <= 0 || poll(&p, 1, left) == 0)
-			return vv_used_idx(q) == q->last_used ? -ETIMEDOUT :
-								-ENOMSG;
-		vv_take_irqs(q);
-	}
-}
-
-int vv_wait(struct vv_queue *q)
-{
-	return vv_wait_ms(q, q->dev->timeout_ms);
-}
-
-int vv_get(struct vv_queue *q, __u32 *len)
-{
-	struct vring_used_elem e;
-	__u16 d;
-	unsigned int i;
-
-	if (vv_used_idx(q) == q->last_used)
-		return -EAGAIN;
-	e = q->used->ring[q->last_used % q->num];
-	if (e.id >= q->num || !q->chain[e.id])
-		return -EPROTO;	/* not ours, or completed before */
-	if (len)
-		*len = e.len;
-	q->last_used++;
-	for (d = e.id, i = 1; i < q->chain[e.id]; i++)
-		d = q->next[d];
-	q->next[d] = q->free_head;
-	q->free_head = e.id;
-	q->nfree += q->chain[e.id];
-	q->chain[e.id] = 0;
-	return e.id;
 }
 
 /* ---- block requests ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A small client of /dev/vhost-vdpa-N with its own split-ring driver.
+ * A small client of /dev/vhost-vdpa-N with its own driver for split and packed
+ * rings.
  *
  * It is made for tests and benchmarks of vDPA block devices: every step of the
  * set-up can be done alone and in any order, descriptors can be written by
@@ -73,6 +74,9 @@
 
 #define VV_F_INDIRECT		VV_BIT(VIRTIO_RING_F_INDIRECT_DESC)
 #define VV_F_EVENT_IDX		VV_BIT(VIRTIO_RING_F_EVENT_IDX)
+#define VV_F_PACKED		VV_BIT(VIRTIO_F_RING_PACKED)
+#define VV_F_IN_ORDER		VV_BIT(VIRTIO_F_IN_ORDER)
+#define VV_F_KINDS		(VV_F_PACKED | VV_F_IN_ORDER)
 /* Without these two no vDPA block device can be driven. */
 #define VV_F_BASE		(VV_BIT(VIRTIO_F_VERSION_1) | \
 				 VV_BIT(VIRTIO_F_ACCESS_PLATFORM))
@@ -83,6 +87,7 @@
 #define VV_BIG_QUEUES		2
 #define VV_SMALL_NUM		256
 #define VV_IOVA			0x100000ULL
+#define VV_WRAP			0x8000	/* of a place in a packed ring */
 #define VV_SECTOR		512
 
 /* One piece of a request; flags take VRING_DESC_F_WRITE. */
@@ -109,22 +114,44 @@ struct vv_queue {
 	size_t ring_size;		/* of its part of the arena */
 
 	/* the ring as the test sees it: write anything */
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device;
+	};
 	__u64 desc_iova;
 	__u64 avail_iova;
 	__u64 used_iova;
 	struct vv_slot *slot;
 
-	/* the driver's own view, never read back from shared memory */
+	/*
+	 * The driver's own view, never read back from shared memory. In a
+	 * packed ring indices are places with their wrap counter, and heads
+	 * are buffer IDs.
+	 */
 	__u16 next_avail;
 	__u16 last_used;
 	__u16 free_head;
 	__u16 nfree;
 	__u16 next[VV_MAX_NUM];
 	__u16 chain[VV_MAX_NUM];	/* descriptors of this head, 0: free */
+	__u32 in_len[VV_MAX_NUM];	/* its writable bytes */
+	__u16 place[VV_MAX_NUM];	/* packed: of its first descriptor */
+	__u16 flags[VV_MAX_NUM];	/* packed: what shows it */
+	__u16 oldest;			/* in order: the next head to be used */
+	bool in_batch;			/* in order: one used element... */
+	__u16 batch_head;		/* ...up to this head... */
+	__u32 batch_len;		/* ...which has this length */
 
+	bool packed;
+	bool in_order;
 	bool event_idx;
 	bool indirect;
 	unsigned int spin_us;		/* look at the ring this long first */
@@ -176,6 +203,12 @@ void vv_disk_del(struct vv_disk *disk);
 /* Words only, no shell; -ETIMEDOUT after a minute, else the exit status. */
 int __printf(1, 2) vv_run(const char *fmt, ...);
 
+/*
+ * VV_F_KINDS that devices opened from now on may show in vv_dev.offered; none
+ * is what every client starts with.
+ */
+extern __u64 vv_ring_kind;
+
 /* ---- the kernel log ---- */
 
 void vv_klog_start(void);
@@ -224,17 +257,20 @@ bool vv_is_zero(const void *buf, size_t len);
 
 /* ---- queues, one step each ---- */
 
-void vv_ring_init(struct vv_queue *q, __u16 num, __u16 base);
+/* Where a ring begins, for the features negotiated. */
+__u32 vv_first_base(const struct vv_dev *dev);
+/* By the features negotiated; @base is as for VHOST_SET_VRING_BASE. */
+void vv_ring_init(struct vv_queue *q, __u16 num, __u32 base);
 int vv_set_num(struct vv_queue *q, unsigned int num);
 int vv_set_base(struct vv_queue *q, unsigned int base);
-int vv_get_base(struct vv_queue *q);
+long long vv_get_base(struct vv_queue *q);
 int vv_set_addr(struct vv_queue *q);
 int vv_set_addr_raw(struct vv_queue *q, __u64 desc, __u64 avail, __u64 used);
 int vv_set_kick(struct vv_queue *q, int fd);
 int vv_set_call(struct vv_queue *q, int fd);
 int vv_set_enable(struct vv_queue *q, bool on);
 /* num, base, address, kick, call; not enable */
-int vv_queue_setup(struct vv_queue *q, __u16 num, __u16 base);
+int vv_queue_setup(struct vv_queue *q, __u16 num, __u32 base);
 
 /* ---- the usual set-up in one go: maps first, then everything else ---- */
 
@@ -262,9 +298,21 @@ int vv_wait_ms(struct vv_queue *q, int ms);
 int vv_get(struct vv_queue *q, __u32 *len);	/* head, or -EAGAIN */
 __u64 vv_take_irqs(struct vv_queue *q);		/* drain the call eventfd */
 bool vv_config_irq(struct vv_dev *dev, int ms);
+/* How many are used, and not yet taken by vv_get(). */
+unsigned int vv_nr_used(struct vv_queue *q);
+/* Where a device is that has nothing at work, as its base tells. */
+__u32 vv_used_base(struct vv_queue *q);
+/* With EVENT_IDX when that many entries more are used, otherwise always. */
+void vv_want_irq(struct vv_queue *q, unsigned int ahead);
+void vv_want_no_irq(struct vv_queue *q);
+/* Of a split ring. */
 __u16 vv_used_idx(struct vv_queue *q);
 __u16 *vv_used_event(struct vv_queue *q);
 __u16 *vv_avail_event(struct vv_queue *q);
+/* Of a packed ring. */
+__u16 vv_place_add(const struct vv_queue *q, __u16 place, unsigned int n);
+__u16 vv_avail_flags(__u16 place);
+__u16 vv_used_flags(__u16 place);
 
 /* ---- block requests ---- */
 

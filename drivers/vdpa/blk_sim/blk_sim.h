@@ -220,7 +220,8 @@ struct vbs_limits {
  * @free: end
  * @io_size: bytes that @rw and @flush want behind each struct vbs_io
  * @async: @rw may return before it has ended.  What sleeps for long is called
- *	from a work queue then
+ *	from a work queue then.  Without it requests end in the order in which
+ *	they came, and drivers are told so (VIRTIO_F_IN_ORDER)
  * @rw_sleeps: @rw may sleep for long, so that nothing else must wait for its
  *	return
  * @flush_sleeps: @flush sleeps for long, too
@@ -709,6 +710,8 @@ static inline bool vbs_sectors_bad(struct vbs_dev *dev, u64 sector, u32 nr)
 #define VBS_FEATURES		(VBS_FEATURES_NEEDED |			\
 				 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |	\
 				 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |	\
+				 BIT_ULL(VIRTIO_F_RING_PACKED) |	\
+				 BIT_ULL(VIRTIO_F_IN_ORDER) |		\
 				 BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) |	\
 				 BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |	\
 				 BIT_ULL(VIRTIO_BLK_F_RO) |		\

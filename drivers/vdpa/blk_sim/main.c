@@ -132,10 +132,13 @@ static int init_disk(struct vbs_dev *dev, const struct vbs_params *params,
 
 /* All that can be had with this backend and this description. */
 static u64 possible_features(const struct vbs_params *params,
-			     const struct vbs_limits *limits)
+			     const struct vbs_backend *be)
 {
+	const struct vbs_limits *limits = &be->limits;
 	u64 features = VBS_FEATURES;
 
+	if (be->ops->async)
+		features &= ~BIT_ULL(VIRTIO_F_IN_ORDER);
 	if (!params->discard || !limits->discard_granularity)
 		features &= ~BIT_ULL(VIRTIO_BLK_F_DISCARD);
 	if (!limits->secure_erase)
@@ -199,7 +202,7 @@ static int open_disk(struct vbs_dev *dev, const struct vbs_params *wanted,
 						PTR_ERR(be);
 	dev->backend = be;
 	err = wanted_features(name, config, &params,
-			      possible_features(&params, &be->limits),
+			      possible_features(&params, be),
 			      &features);
 	if (err)
 		return err;

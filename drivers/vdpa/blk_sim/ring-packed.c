@@ -3,6 +3,7 @@
  * The packed virtqueue, device side: one ring, in which used descriptors take
  * the place of those that were made available.
  */
+#include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/kernel.h>
 #include <linux/virtio_byteorder.h>
@@ -10,9 +11,9 @@
 
 #include "ring.h"
 
-#define F_AVAIL		(1 << VRING_PACKED_DESC_F_AVAIL)
-#define F_USED		(1 << VRING_PACKED_DESC_F_USED)
-#define POS_WRAP	(1 << VRING_PACKED_EVENT_F_WRAP_CTR)
+#define F_AVAIL		BIT(VRING_PACKED_DESC_F_AVAIL)
+#define F_USED		BIT(VRING_PACKED_DESC_F_USED)
+#define POS_WRAP	BIT(VRING_PACKED_EVENT_F_WRAP_CTR)
 
 static u16 get16(const __le16 *p)
 {

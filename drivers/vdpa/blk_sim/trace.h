@@ -11,7 +11,8 @@
 
 /*
  * A request is known by disk, virtqueue and head from its start to its end:
- * the driver cannot use the head again before it has seen the end.
+ * the driver cannot use the head again before it has seen the end.  In a packed
+ * ring that is the buffer's ID.
  */
 TRACE_EVENT(vdpa_blk_req_start,
 	TP_PROTO(const struct vbs_vq *vq),
