@@ -99,18 +99,7 @@ many_on_one_queue() {
 	expect "in flight" 0 "$(stat_field direct0 9)"
 }
 
-# One kicks while the other is about to leave: nobody else would notice.
-no_kick_is_lost() {
-	local seed=${VDPA_BLK_SEED:-$RANDOM}
-	[ -x "$HERE/pair_reads" ] || skip "pair_reads is not built"
-	a_disk
-	say "seed $seed"
-	"$HERE/pair_reads" "$DEV" "$(often 100000 10000)" "$seed" ||
-		fail "see above"
-}
-
 run_cases short_requests_need_no_worker \
 	new_memory_needs_no_worker_while_there_is_some \
 	long_requests_are_the_workers \
-	disks_with_something_below_have_workers many_on_one_queue \
-	no_kick_is_lost
+	disks_with_something_below_have_workers many_on_one_queue

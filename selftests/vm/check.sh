@@ -10,12 +10,13 @@
 #   uml         the kselftests in user-mode Linux
 #   uml-debug   the same with KASAN and lockdep
 #   6.12, 7.3   the kselftests on Debian's kernels, in QEMU
+#   insn        no more instructions per request than recorded
 
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
-STAGES="7.3 6.12 uml-debug uml lint host"
+STAGES="6.12 7.3 uml-debug uml lint insn host"
 LANES=2
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
@@ -53,6 +54,11 @@ run_stage() {
 		need_pkgs gcc libc6-dev make
 		make -s -C "$TOP/selftests/host" run_tests \
 			"KSFT_DIR=$(item_path ksft)/tools/testing/selftests"
+		need_pkgs python3
+		bench_tests
+		;;
+	insn)
+		"$TOP/selftests/bench/insn.sh" --gate
 		;;
 	uml-debug)
 		vm_tests "$1" "TEST_GEN_PROGS=$DEBUG_PROGS" \
@@ -71,6 +77,17 @@ run_stage() {
 		vm_tests "$1" "SKIP_PROGS=$LONG_PROGS cache_mode.sh docs.sh"
 		;;
 	esac
+}
+
+bench_tests() {
+	local name="bench: report_test"
+
+	if "$TOP/selftests/bench/report_test.py" 2>&1 | sed 's/^/# /'; then
+		echo "ok 1 $name"
+	else
+		echo "not ok 1 $name"
+		return 1
+	fi
 }
 
 # vm_tests KERNEL [MAKE-ARGUMENT...]
