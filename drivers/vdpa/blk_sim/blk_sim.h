@@ -484,6 +484,7 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @poll_ns: how long it looks for more before it sleeps, in nanoseconds
  * @direct: kicks serve the queue in their own context: the client is virtio-vdpa,
  *	and the backend has no need to sleep.  Read without the lock as a hint
+ * @put_back: the next chain was taken before, and given back
  * @async: the backend is, constant while live
  * @ring: valid while live; its used side is under @done_lock if @async
  * @mem: the client's memory
@@ -527,6 +528,7 @@ struct vbs_vq {
 	u64 idle_since;
 	u64 poll_ns;
 	bool direct;
+	bool put_back;
 	bool async;
 	struct vbs_ring ring;
 	struct vbs_mem mem;

@@ -137,6 +137,7 @@ void vbs_vq_start(struct vbs_vq *vq)
 	ring->avail = vq->avail.va;
 	ring->used = vq->used.va;
 	vq->lost = false;
+	vq->put_back = false;
 	vq->live = true;
 	WRITE_ONCE(vq->direct, vq->dev->as.identity && !vq->async);
 	WRITE_ONCE(vq->retry, false);
@@ -213,8 +214,10 @@ static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 		ret = vbs_ring_pop(&vq->ring, &vq->mem, &vq->chain);
 		if (ret <= 0)
 			return ret;
-		trace_vdpa_blk_req_start(vq);
-		if (!vbs_io_start(vq, nowait)) {
+		if (!vq->put_back)
+			trace_vdpa_blk_req_start(vq);
+		vq->put_back = !vbs_io_start(vq, nowait);
+		if (vq->put_back) {
 			vbs_ring_unpop(&vq->ring, pos);
 			return VQ_MUST_WAIT;
 		}
