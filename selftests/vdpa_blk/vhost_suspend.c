@@ -11,7 +11,6 @@
 #include "vhost_test.h"
 
 VV_VARIANT(split, 0);
-VV_VARIANT(in_order, VV_F_IN_ORDER);
 VV_VARIANT(packed, VV_F_PACKED);
 VV_VARIANT(packed_in_order, VV_F_PACKED | VV_F_IN_ORDER);
 

@@ -292,6 +292,7 @@ static inline bool vbs_ring_skips(const struct vbs_ring *ring,
 	return ring->in_order && len == buf->in_len;
 }
 
+/* ring-split.c and ring-packed.c: what the functions below choose from. */
 int vbs_split_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		  struct vbs_chain *chain);
 void vbs_split_push(struct vbs_ring *ring, const struct vbs_buf *buf, u32 len);

@@ -211,10 +211,11 @@ static struct dentry *debugfs_root;
 static void show_pos(struct seq_file *m, const char *name, u16 pos,
 		     const struct vbs_ring *ring)
 {
+	unsigned int wrap = pos >> VRING_PACKED_EVENT_F_WRAP_CTR;
+
 	if (READ_ONCE(ring->packed))
 		seq_printf(m, "%s: %u wrap %u\n", name,
-			   pos & ~BIT(VRING_PACKED_EVENT_F_WRAP_CTR),
-			   pos >> VRING_PACKED_EVENT_F_WRAP_CTR);
+			   pos - (wrap << VRING_PACKED_EVENT_F_WRAP_CTR), wrap);
 	else
 		seq_printf(m, "%s: %u\n", name, pos);
 }
