@@ -356,14 +356,12 @@ static bool spin(struct vv_queue *q)
 	return false;
 }
 
-int vv_wait_ms(struct vv_queue *q, int ms)
+static int sleep_till_used(struct vv_queue *q, int ms)
 {
 	struct pollfd p = { .fd = q->call_fd, .events = POLLIN };
 	long long end = vv_now_ms() + ms;
 	long long left;
 
-	if (spin(q))
-		return 0;
 	for (;;) {
 		if (q->event_idx)
 			vv_want_irq(q, 0);
@@ -376,6 +374,19 @@ int vv_wait_ms(struct vv_queue *q, int ms)
 			return more_used(q) ? -ENOMSG : -ETIMEDOUT;
 		vv_take_irqs(q);
 	}
+}
+
+int vv_wait_ms(struct vv_queue *q, int ms)
+{
+	int ret;
+
+	if (spin(q))
+		return 0;
+	ret = sleep_till_used(q, ms);
+	/* A place comes round again with every other turn of the ring. */
+	if (q->packed && q->event_idx)
+		vv_want_no_irq(q);
+	return ret;
 }
 
 int vv_wait(struct vv_queue *q)

@@ -11,8 +11,7 @@ size_t vv_mem_size = 5 << 18;
 VV_VARIANT(plain, 0);
 VV_VARIANT(event_idx, VV_F_EVENT_IDX);
 VV_VARIANT(in_order, VV_F_IN_ORDER | VV_F_EVENT_IDX);
-VV_VARIANT(packed, VV_F_PACKED);
-VV_VARIANT(packed_event_idx, VV_F_PACKED | VV_F_EVENT_IDX);
+VV_VARIANT(packed, VV_F_PACKED | VV_F_EVENT_IDX);
 VV_VARIANT(packed_in_order, VV_F_PACKED | VV_F_IN_ORDER | VV_F_EVENT_IDX);
 
 #define FEATURES() \
