@@ -20,15 +20,15 @@ STAGES="6.12 7.3 uml-debug uml lint insn host"
 LANES=2
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
-DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients"
-DEBUG_SCRIPTS="libblkio.sh"
+DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients vhost_poll"
+DEBUG_SCRIPTS="libblkio.sh direct.sh"
 # Minutes under emulation. dkms compiles: natively in user-mode Linux, for all
 # kernels. configfs.sh is about what is in no kernel but in the module.
 SLOW_PROGS="dkms.sh backends.sh vhost_backends.sh flush_order.sh configfs.sh"
 LONG_PROGS="$SLOW_PROGS faults.sh resize.sh stats.sh"
 ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
-	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_layouts"
+	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_bad_packed vhost_layouts"
 	DEBUG_SCRIPTS+=" trace.sh virtio_vdpa_fio.sh"
 else
 	ROUNDS_ENV="ROUNDS=9 VDPA_BLK_REQUESTS=70000"
