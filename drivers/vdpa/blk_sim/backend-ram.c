@@ -103,7 +103,8 @@ static bool ram_is_short(struct vbs_ram *ram)
 static noinline int ram_page_add(struct vbs_ram *ram, unsigned long index,
 				 bool nowait)
 {
-	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN :
+	const gfp_t gfp = nowait ?
+			  GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC :
 			  GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	struct page *page;
 	int err;

@@ -2,7 +2,7 @@
 /*
  * vdpa_blk_sim: a virtio-blk device in software on the vDPA bus.
  *
- * The way of a request: kick -> queue.c (worker) -> ring.c (chain of IOVA
+ * The way of a request: kick -> queue.c -> ring*.c (chain of IOVA
  * segments) -> request.c (what is asked) -> io.c -> backend (do it, through
  * iova.c's pages) -> io.c (status, used ring, interrupt).
  */
@@ -226,7 +226,7 @@ struct vbs_limits {
  *	return
  * @flush_sleeps: @flush sleeps for long, too
  *
- * All but @free are called by the queues' workers or from a work queue, several
+ * All but @free are called by those who serve queues or from a work queue, several
  * at once, without memory reclaim that does I/O; they may sleep, and return 0
  * or a negative errno.  What is still at work when @rw or @flush returns holds
  * a reference, see vbs_io_get().  Positions and lengths are bytes, inside the
@@ -320,8 +320,8 @@ enum vbs_stat_group {
  * @bounced: bytes that were copied since their segments did not suit
  * @broken: times that the ring was found broken
  *
- * Changed under vbs_vq.done_lock, @bounced and @broken under vbs_vq.lock; read
- * without.
+ * Changed under vbs_vq.done_lock if the backend is asynchronous, else under
+ * vbs_vq.lock, as @bounced and @broken always are; read without.
  */
 struct vbs_stats {
 	u64 ios[VBS_STAT_GROUPS];
@@ -480,7 +480,8 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @home: CPUs that @worker runs on without such a wish
  * @pinned: @affinity was set
  * @deadline: in jiffies, when the worker lets others have the lock
- * @idle_since: when the worker last found the ring empty, local_clock()
+ * @slept: the worker has asked for a kick and gone to sleep
+ * @idle_since: when it last found the ring empty, local_clock()
  * @poll_ns: how long it looks for more before it sleeps, in nanoseconds
  * @direct: kicks serve the queue in their own context: the client is virtio-vdpa,
  *	and the backend has no need to sleep.  Read without the lock as a hint
@@ -525,6 +526,7 @@ struct vbs_vq {
 	cpumask_var_t home;
 	bool pinned;
 	unsigned long deadline;
+	bool slept;
 	u64 idle_since;
 	u64 poll_ns;
 	bool direct;

@@ -356,7 +356,8 @@ static u32 vbs_get_vq_group(struct vdpa_device *vdpa, u16 idx)
 }
 
 /*
- * The interrupt runs in the worker, so that it is the worker that moves.  When
+ * The interrupt runs in the worker, or in the thread that kicks: it is the worker
+ * that moves.  When
  * no CPU of the mask is online it stays; the mask is told back all the same,
  * for blk-mq gives each queue the CPUs of its mask.
  */

@@ -337,16 +337,17 @@ static int io_sleeping(struct vbs_vq *vq, struct vbs_io *io, u32 nr)
 
 	for (i = 0; i < nr; i++)
 		io->sectors += ranges[i].nr;
+	if (!vq->async)
+		return do_sleeping(io, ranges, nr);
+
 	io->ranges = NULL;
 	io->nr_ranges = nr;
-	if (nr)
+	if (nr) {
 		io->ranges = kmemdup(ranges, nr * sizeof(*ranges),
 				     GFP_NOIO | __GFP_NOWARN);
-	if (!vq->async || (nr && !io->ranges)) {
-		kfree(io->ranges);
-		return do_sleeping(io, ranges, nr);
+		if (!io->ranges)
+			return do_sleeping(io, ranges, nr);
 	}
-
 	vbs_io_get(io);
 	INIT_WORK(&io->work, io_work);
 	queue_work(vq->dev->wq, &io->work);
@@ -367,8 +368,8 @@ static int execute_get_id(struct vbs_vq *vq, struct vbs_io *io,
 }
 
 /* The copy that segments need which do not suit the backend. */
-static noinline int execute_bounced(struct vbs_vq *vq, struct vbs_mem *mem, u64 pos,
-			   bool write)
+static noinline int execute_bounced(struct vbs_vq *vq, struct vbs_mem *mem,
+				    u64 pos, bool write)
 {
 	struct vbs_backend *be = vq->dev->backend;
 	struct vbs_iter *data = &vq->req.data;
@@ -462,13 +463,16 @@ static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 }
 
 /* Done in a moment, unless memory has to be found. */
-static bool is_short(const struct vbs_req *req)
+static bool is_short(const struct vbs_vq *vq)
 {
+	const struct vbs_req *req = &vq->req;
+
 	switch (req->type) {
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
 		return req->data.left <= VBS_SHORT_MAX;
 	case VIRTIO_BLK_T_FLUSH:
+		return !vq->dev->backend->ops->flush_sleeps;
 	case VIRTIO_BLK_T_GET_ID:
 		return true;
 	default:
@@ -538,7 +542,7 @@ static int start(struct vbs_vq *vq, struct vbs_io *io)
 		return -EOPNOTSUPP;
 	if (status != VIRTIO_BLK_S_OK)
 		return -EIO;
-	if (io->nowait && !is_short(req))
+	if (io->nowait && !is_short(vq))
 		return -EAGAIN;
 	if (req->type != VIRTIO_BLK_T_IN)
 		io->durable = must_be_durable(vq->dev);

@@ -147,6 +147,8 @@ int vbs_mem_read_slow(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 		buf += n;
 		len -= n;
 	}
+	/* As in vbs_mem_read(). */
+	barrier();
 	return 0;
 }
 

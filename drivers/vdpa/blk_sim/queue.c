@@ -93,7 +93,7 @@ static const char *vq_prepare_ring(struct vbs_vq *vq)
 	ring->event_idx = features & BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 	ring->indirect = features & BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
 	if (!vbs_ring_valid_num(vq->num, ring->packed))
-		return "size is not a power of two up to 1024";
+		return "size is not one that a ring can have";
 	ring->num = vq->num;
 
 	err = vbs_ring_init(ring, vq->base);
@@ -139,7 +139,13 @@ void vbs_vq_start(struct vbs_vq *vq)
 	vq->lost = false;
 	vq->put_back = false;
 	vq->live = true;
-	WRITE_ONCE(vq->direct, vq->dev->as.identity && !vq->async);
+	/*
+	 * virtio_blk kicks under its queue's lock when the ring is full, and
+	 * takes that lock in the interrupt.  It shows in disabled interrupts,
+	 * but not with PREEMPT_RT.
+	 */
+	WRITE_ONCE(vq->direct, vq->dev->as.identity && !vq->async &&
+		   !IS_ENABLED(CONFIG_PREEMPT_RT));
 	WRITE_ONCE(vq->retry, false);
 	/* A kick may have come before, or been lost: look at the ring. */
 	vq_wake(vq);
@@ -223,6 +229,8 @@ static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 		}
 		if (!nowait)
 			cond_resched();
+		else if (need_resched())
+			break;
 		/* What has ended waits for its end to be published. */
 		if (time_after(jiffies, start))
 			break;
@@ -257,17 +265,18 @@ static bool vq_poll(struct vbs_vq *vq)
 
 	lockdep_assert_held(&vq->lock);
 
-	vq->idle_since = local_clock();
-	if (!vq->poll_ns)
+	if (!READ_ONCE(vq->dev->poll_us))
 		return false;
-	do {
+	now = local_clock();
+	vq->idle_since = now;
+	while (now - vq->idle_since < vq->poll_ns) {
 		if (vbs_ring_pending(&vq->ring))
 			return true;
 		if (need_resched() || vq_must_yield(vq))
 			return false;
 		cpu_relax();
 		now = local_clock();
-	} while (now - vq->idle_since < vq->poll_ns);
+	}
 	return false;
 }
 
@@ -281,7 +290,9 @@ static void vq_adapt_poll(struct vbs_vq *vq)
 
 	lockdep_assert_held(&vq->lock);
 
-	if (local_clock() - vq->idle_since > limit)
+	if (!limit)
+		vq->poll_ns = 0;
+	else if (local_clock() - vq->idle_since > limit)
 		vq->poll_ns /= 2;
 	else
 		vq->poll_ns = max(2 * vq->poll_ns, VBS_POLL_MIN);
@@ -296,8 +307,12 @@ static bool vq_serve(struct vbs_vq *vq)
 	unsigned int flags;
 	int ret;
 
+	/* Not after a wake-up that nobody's request was the reason of. */
+	if (vq->slept && vbs_ring_pending(&vq->ring)) {
+		vq_adapt_poll(vq);
+		vq->slept = false;
+	}
 	vq->deadline = jiffies + msecs_to_jiffies(VBS_SLICE);
-	vq_adapt_poll(vq);
 	vbs_ring_disable_kick(&vq->ring);
 	flags = vbs_backend_begin();
 	do {
@@ -311,7 +326,10 @@ static bool vq_serve(struct vbs_vq *vq)
 		vq_break(vq, vbs_ring_strerror(ret));
 		return false;
 	}
-	return ret == VQ_MORE || vbs_ring_enable_kick(&vq->ring);
+	if (ret == VQ_MORE || vbs_ring_enable_kick(&vq->ring))
+		return true;
+	vq->slept = true;
+	return false;
 }
 
 static void vq_work(struct kthread_work *work)
@@ -341,7 +359,6 @@ static bool vq_serve_nowait(struct vbs_vq *vq)
 {
 	int ret, n;
 
-	vq->deadline = jiffies + 1;
 	vbs_ring_disable_kick(&vq->ring);
 	for (n = 0; n < VBS_DIRECT_BATCHES; n++) {
 		ret = vq_batch(vq, true);
@@ -356,13 +373,16 @@ static bool vq_serve_nowait(struct vbs_vq *vq)
 /*
  * The thread that kicks does the work: it costs less than waking another one.
  * It may hold the RCU read lock, and is no slower than a driver of a RAM disk
- * that does the same.
+ * that does the same.  Others wait for the lock meanwhile: it must not be
+ * preempted, or a thread that the scheduler holds back would hold back a disk.
  */
 static void vq_serve_direct(struct vbs_vq *vq)
 {
+	unsigned long deadline = jiffies + 1;
 	bool more;
 	int n = 0;
 
+	preempt_disable();
 	do {
 		WRITE_ONCE(vq->kicked, true);
 		/*
@@ -370,22 +390,34 @@ static void vq_serve_direct(struct vbs_vq *vq)
 		 * between the release of the lock and the look for a wish.
 		 */
 		smp_mb();
-		if (!mutex_trylock(&vq->lock))
+		if (!mutex_trylock(&vq->lock)) {
+			preempt_enable();
 			return;
+		}
 		WRITE_ONCE(vq->kicked, false);
+		vq->deadline = deadline;
 		more = !vq->live || !vq->direct || vq_serve_nowait(vq);
 		mutex_unlock(&vq->lock);
 		smp_mb();
 	} while (!more && READ_ONCE(vq->kicked) && ++n < VBS_DIRECT_BATCHES);
+	preempt_enable();
 	if (more || READ_ONCE(vq->kicked))
 		vq_wake(vq);
+}
+
+/* Interrupts are off where a lock of the driver's may be held. */
+static bool may_serve_here(void)
+{
+	/* Reclaim has reserves, which are not for the pages of a disk. */
+	return in_task() && !irqs_disabled() &&
+	       !(current->flags & PF_MEMALLOC);
 }
 
 void vbs_vq_kick(struct vbs_vq *vq)
 {
 	atomic_long_inc(&vq->kicks);
 	/* The state is for others to check: a check here races with start. */
-	if (READ_ONCE(vq->direct) && in_task() && !irqs_disabled())
+	if (READ_ONCE(vq->direct) && may_serve_here())
 		vq_serve_direct(vq);
 	else
 		vq_wake(vq);

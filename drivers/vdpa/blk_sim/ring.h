@@ -14,6 +14,7 @@
 #ifndef VBS_RING_H
 #define VBS_RING_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
 #include <linux/virtio_ring.h>
 
@@ -214,7 +215,7 @@ static inline u32 vbs_ring_first_base(bool packed)
 static inline u32 vbs_ring_base(const struct vbs_ring *ring)
 {
 	if (ring->packed)
-		return (u32)ring->used_idx << 16 | ring->last_avail;
+		return (u32)READ_ONCE(ring->used_idx) << 16 | ring->last_avail;
 	return ring->last_avail;
 }
 
