@@ -85,7 +85,6 @@ long_requests_are_the_workers() {
 }
 
 disks_with_something_below_have_workers() {
-	local dev
 	back_null_blk 64
 	a_disk "path=$BACKING"
 	requests read_requests 50 reads 4k 50

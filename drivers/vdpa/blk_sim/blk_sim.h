@@ -557,14 +557,13 @@ void vbs_vq_destroy(struct vbs_vq *vq);
  * May sleep, for as long as one request takes.
  */
 static inline void vbs_vq_lock(struct vbs_vq *vq)
-	__acquires(&vq->lock)
 {
 	atomic_inc(&vq->waiters);
 	mutex_lock(&vq->lock);
 	atomic_dec(&vq->waiters);
 }
 
-void vbs_vq_unlock(struct vbs_vq *vq) __releases(&vq->lock);
+void vbs_vq_unlock(struct vbs_vq *vq);
 
 /**
  * vbs_vq_kick - look at the ring, or have the worker do it

@@ -558,10 +558,10 @@ bool vbs_io_start(struct vbs_vq *vq, bool nowait)
 
 	io_init(io, vq, nowait);
 	err = start(vq, io);
+	if (nowait && err == -EAGAIN)
+		return false;
 	if (vq->async) {
 		vbs_io_put(io, err);
-	} else if (nowait && err == -EAGAIN) {
-		return false;
 	} else {
 		io->err = err;
 		io_complete_sync(io);

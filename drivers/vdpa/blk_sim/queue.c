@@ -398,6 +398,7 @@ static void vq_serve_direct(struct vbs_vq *vq)
 		vq->deadline = deadline;
 		more = !vq->live || !vq->direct || vq_serve_nowait(vq);
 		mutex_unlock(&vq->lock);
+		/* Pairs with the one above, of another thread. */
 		smp_mb();
 	} while (!more && READ_ONCE(vq->kicked) && ++n < VBS_DIRECT_BATCHES);
 	preempt_enable();
