@@ -483,8 +483,12 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @slept: the worker has asked for a kick and gone to sleep
  * @idle_since: when it last found the ring empty, local_clock()
  * @poll_ns: how long it looks for more before it sleeps, in nanoseconds
- * @direct: kicks serve the queue in their own context: the client is virtio-vdpa,
- *	and the backend has no need to sleep.  Read without the lock as a hint
+ * @may_direct: kicks may serve the queue in their own context: the client is
+ *	virtio-vdpa, and the backend has no need to sleep.  Constant while live
+ * @direct: they do; read without the lock as a hint
+ * @runs: with @direct kicks served since it was set, without it times in a row
+ *	that the worker found a single request
+ * @served: requests since the worker woke up
  * @put_back: the next chain was taken before, and given back
  * @async: the backend is, constant while live
  * @ring: valid while live; its used side is under @done_lock if @async
@@ -529,7 +533,10 @@ struct vbs_vq {
 	bool slept;
 	u64 idle_since;
 	u64 poll_ns;
+	bool may_direct;
 	bool direct;
+	unsigned int runs;
+	unsigned int served;
 	bool put_back;
 	bool async;
 	struct vbs_ring ring;

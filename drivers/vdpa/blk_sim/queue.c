@@ -19,6 +19,12 @@
 /* Batches that a thread which kicks works for others, before the worker does. */
 #define VBS_DIRECT_BATCHES	4
 
+/* Kicks that are served directly before it is tried how the worker would do. */
+#define VBS_DIRECT_KICKS	512
+
+/* Wake-ups for a single request, until the worker is not woken any more. */
+#define VBS_SHALLOW_RUNS	8
+
 /* How long a worker keeps its lock when nobody wants it, in milliseconds. */
 #define VBS_SLICE	10
 
@@ -144,8 +150,10 @@ void vbs_vq_start(struct vbs_vq *vq)
 	 * takes that lock in the interrupt.  It shows in disabled interrupts,
 	 * but not with PREEMPT_RT.
 	 */
-	WRITE_ONCE(vq->direct, vq->dev->as.identity && !vq->async &&
-		   !IS_ENABLED(CONFIG_PREEMPT_RT));
+	vq->may_direct = vq->dev->as.identity && !vq->async &&
+			 !IS_ENABLED(CONFIG_PREEMPT_RT);
+	WRITE_ONCE(vq->direct, vq->may_direct);
+	vq->runs = 0;
 	WRITE_ONCE(vq->retry, false);
 	/* A kick may have come before, or been lost: look at the ring. */
 	vq_wake(vq);
@@ -227,6 +235,7 @@ static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 			vbs_ring_unpop(&vq->ring, pos);
 			return VQ_MUST_WAIT;
 		}
+		vq->served++;
 		if (!nowait)
 			cond_resched();
 		else if (need_resched())
@@ -332,6 +341,23 @@ static bool vq_serve(struct vbs_vq *vq)
 	return false;
 }
 
+/*
+ * Whether kicks shall be served directly.  That is best for those who wait for
+ * each request.  With many requests under way, what the worker does on another
+ * CPU costs them nothing: it finds more than one each time it wakes up.
+ */
+static void vq_judge_depth(struct vbs_vq *vq)
+{
+	lockdep_assert_held(&vq->lock);
+
+	if (vq->served > 1) {
+		vq->runs = 0;
+	} else if (vq->served && ++vq->runs == VBS_SHALLOW_RUNS) {
+		vq->runs = 0;
+		WRITE_ONCE(vq->direct, true);
+	}
+}
+
 static void vq_work(struct kthread_work *work)
 {
 	struct vbs_vq *vq = container_of(work, struct vbs_vq, work);
@@ -342,8 +368,12 @@ static void vq_work(struct kthread_work *work)
 	/* Not while it is still incomplete: the next map tries again. */
 	if (vq->retry)
 		vbs_vq_start(vq);
-	if (vq->live)
+	if (vq->live) {
+		vq->served = 0;
 		more = vq_serve(vq);
+		if (vq->may_direct && !vq->direct)
+			vq_judge_depth(vq);
+	}
 	vbs_vq_unlock(vq);
 	if (more)
 		vq_wake(vq);
@@ -367,6 +397,18 @@ static bool vq_serve_nowait(struct vbs_vq *vq)
 		if (ret == VQ_EMPTY && !vbs_ring_enable_kick(&vq->ring))
 			return false;
 	}
+	return true;
+}
+
+/* Every now and then: see vq_judge_depth(). */
+static bool vq_try_worker(struct vbs_vq *vq)
+{
+	lockdep_assert_held(&vq->lock);
+
+	if (++vq->runs < VBS_DIRECT_KICKS)
+		return false;
+	vq->runs = 0;
+	WRITE_ONCE(vq->direct, false);
 	return true;
 }
 
@@ -396,7 +438,8 @@ static void vq_serve_direct(struct vbs_vq *vq)
 		}
 		WRITE_ONCE(vq->kicked, false);
 		vq->deadline = deadline;
-		more = !vq->live || !vq->direct || vq_serve_nowait(vq);
+		more = !vq->live || !vq->direct || vq_try_worker(vq) ||
+		       vq_serve_nowait(vq);
 		mutex_unlock(&vq->lock);
 		/* Pairs with the one above, of another thread. */
 		smp_mb();
