@@ -31,9 +31,10 @@ def runs(text):
     return list(zip(docs[::2], docs[1::2]))
 
 
-def params(options):
+def params(job):
+    options = job["job options"]
     jobs = int(options["numjobs"])
-    return {"job": options["name"], "rw": options["rw"],
+    return {"job": job["jobname"], "rw": options["rw"],
             "bs": int(options["bs"]), "depth": int(options["iodepth"]),
             "jobs": jobs, "queues": jobs}
 
@@ -48,9 +49,9 @@ def values(contender, job):
                      f"in {json.dumps(options)}")
     row = {"part": "fio", "contender": contender,
            "via": "direct" if contender in DIRECT else "virtio-vdpa",
-           "params": params(options)}
+           "params": params(job)}
     yield {**row, "metric": "IOPS", "unit": "1/s", "value": side["iops"]}
-    if options["name"] != "latency":
+    if job["jobname"] != "latency":
         return
     for which in "50", "99":
         ns = side["clat_ns"]["percentile"][f"{which}.000000"]

@@ -171,9 +171,9 @@ class Tables(unittest.TestCase):
 
 
 class Fio(unittest.TestCase):
-    JOB = {"job options": {"name": "latency", "rw": "randwrite", "bs": "4096",
-                           "iodepth": "1", "numjobs": "2"},
-           "error": 0, "read": {"iops": 0},
+    JOB = {"jobname": "latency", "error": 0, "read": {"iops": 0},
+           "job options": {"rw": "randwrite", "bs": "4096", "iodepth": "1",
+                           "numjobs": "2"},
            "write": {"iops": 5.5, "clat_ns": {"percentile": {
                "50.000000": 7500, "99.000000": 9000}}}}
 
