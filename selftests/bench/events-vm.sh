@@ -63,8 +63,8 @@ allocations() {
 bios() {
 	local major
 
-	major=$(lsblk -dno MAJ "$1")
-	awk -v major="${major// /}" '/hitcount:/ {
+	major=$(stat -c %t "$1")
+	awk -v major=$((16#$major)) '/hitcount:/ {
 		dev = $0
 		sub(/.*dev: */, "", dev)
 		hits = $0

@@ -97,7 +97,7 @@ set_up_vduse() {
 	modprobe vduse
 	for queues in 1 2; do
 		vduse vduse-null-co $queues \
-			"driver=null-co,size=${MIB}M,read-zeroes=on"
+			"driver=null-co,size=$((MIB << 20)),read-zeroes=on"
 		null_disk "nullb-vduse-$queues" $queues
 		plain_queue "/dev/nullb-vduse-$queues"
 		vduse vduse-null_blk $queues \
