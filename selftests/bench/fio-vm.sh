@@ -108,6 +108,7 @@ set_up_vduse() {
 set_up_direct() {
 	local queues loop
 
+	modprobe loop
 	for queues in 1 2; do
 		null_disk "nullb-$queues" $queues
 		contender null_blk $queues "/dev/nullb-$queues"
