@@ -33,7 +33,7 @@ histograms_on() {
 	done
 }
 
-# They stay as they are, but for what is lost with the trigger: the counts.
+# Keeps the counts, which go with the triggers.
 histograms_off() {
 	local line
 

@@ -5,7 +5,7 @@
 # 6.12 in QEMU. An emulated CPU is slow, and slower at some things than at others:
 # only the ratios say something.
 #
-#   QUICK=1    random reads only, some 3 minutes instead of 12
+#   QUICK=1    random reads only, some 3 minutes instead of 10
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
