@@ -9,6 +9,9 @@
 #   native    requests through /dev/vhost-vdpa-N, with the kernel's own
 #             simulator as a peer, in user-mode Linux
 #   growth    time and memory with more ranges, disks, ring entries, segments
+#   fio       IOPS and latencies of fio's usual jobs, side by side with others;
+#             QUICK=1 for a few jobs only
+#   events    kicks, interrupts, wake-ups, allocations and bios per request
 #
 #   ROUNDS=5      values for each figure
 #   SEED=         of the order things are measured in
@@ -18,7 +21,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS="host native growth"
+PARTS="host native growth fio events"
 
 # Ours, and those that need more than this file knows of.
 all_parts() {

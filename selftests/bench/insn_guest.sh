@@ -12,26 +12,13 @@
 set -eu
 
 HERE=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=disk-lib.sh
+. "$HERE/disk-lib.sh"
+
 OUT=/results
-BUS=/sys/bus/vdpa
 
 # Requests in a window: whole batches of any depth.
 REQUESTS=1600
-
-die() {
-	echo "insn_guest: $*" >&2
-	exit 1
-}
-
-wait_for() {
-	local tries
-
-	for ((tries = 0; tries < 200; tries++)); do
-		! "$@" || return 0
-		sleep 0.05
-	done
-	die "in vain: $*"
-}
 
 # bind NAME DRIVER
 bind() {
@@ -40,29 +27,6 @@ bind() {
 	[ ! -e "$dev/driver" ] || echo "$1" >"$dev/driver/unbind"
 	echo "$2" >"$dev/driver_override"
 	echo "$1" >"$BUS/drivers/$2/bind"
-}
-
-# node_of NAME: sets NODE, which depends on the driver the disk is bound to.
-node_of() {
-	local path
-
-	for path in "$BUS/devices/$1"/virtio*/block/* \
-		"$BUS/devices/$1"/vhost-vdpa-*; do
-		NODE=/dev/${path##*/}
-		[ ! -e "$NODE" ] || return 0
-	done
-	return 1
-}
-
-# The same for all: nothing is sorted or merged.
-plain_queue() {
-	local queue=/sys/block/${1#/dev/}/queue
-
-	# A bio-based disk has neither.
-	if grep -q none "$queue/scheduler" 2>/dev/null; then
-		echo none >"$queue/scheduler"
-	fi
-	echo 2 >"$queue/nomerges"
 }
 
 # --- the contenders, each with "way_" in its name sets NODE ----------------
@@ -80,19 +44,6 @@ ours() {
 		bind "$name" "$driver"
 	fi
 	wait_for node_of "$name"
-}
-
-null_disk() {
-	local config=/sys/kernel/config/nullb/$1
-
-	[ ! -e "$config" ] || return 0
-	mkdir "$config"
-	# No timer, no memory, one queue through blk-mq: the ceiling.
-	echo 0 >"$config/irqmode"
-	echo 0 >"$config/completion_nsec"
-	echo 2 >"$config/queue_mode"
-	echo 1 >"$config/submit_queues"
-	echo 1 >"$config/power"
 }
 
 setup_ours-ram() {
@@ -169,8 +120,6 @@ main() {
 	: >"$OUT/labels"
 	uname -r >"$OUT/release"
 	modprobe -a virtio_blk vdpa_blk_sim
-	# shellcheck disable=SC2154 # awk's
-	modprobe null_blk nr_devices=0
 	grep -v ']$' /proc/kallsyms >"$OUT/vmlinux"
 	for ((round = 1; round <= rounds; round++)); do
 		while read -r case; do

@@ -61,3 +61,14 @@ in_uml() {
 		"ROUNDS=$ROUNDS SEED=$SEED /vdpa-blk/selftests/bench/$1"
 	[ "$job_status" -eq 0 ] || exit "$job_status"
 }
+
+# in_qemu SCRIPT [VARIABLE=VALUE]...: the same with Debian's 6.12 in QEMU.
+in_qemu() {
+	local script=$1
+
+	shift
+	run_job env VM_KERNEL=6.12 VM_TIMEOUT=3600 VM_RESULTS="$OUT" \
+		"${quietly[@]}" "$BENCH_DIR/../vm/vm.sh" \
+		"$* ROUNDS=$ROUNDS SEED=$SEED /vdpa-blk/selftests/bench/$script"
+	[ "$job_status" -eq 0 ] || exit "$job_status"
+}

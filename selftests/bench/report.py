@@ -28,6 +28,10 @@ CLIENT = {"client ns per request", "kick ns per request"}
 
 OURS = "ours"
 
+# Where every contender is compared with each of these, not pairs of them.
+RIVALS = {"fio": ("brd", "null_blk", "vdpa_sim_blk", "vduse-null-co",
+                  "vduse-null_blk")}
+
 
 class BadRow(Exception):
     """A row without what the report needs."""
@@ -189,13 +193,15 @@ class Table:
         return f"{self.part}: {self.metric}" + (f" ({fixed})" if fixed else "")
 
     def peers(self):
-        """Pairs of columns to compare: ours first."""
+        """Pairs of columns to compare: ours first, with the same way in and the
+        same behind it where there is one, or else RAM."""
         ours = [c for c in self.columns if is_ours(c)]
         for peer in self.columns:
             if is_ours(peer) or not ours:
                 continue
-            same_way = [c for c in ours if c[1] == peer[1]]
-            yield (same_way or ours)[0], peer
+            yield max(ours, key=lambda c, peer=peer: (
+                c[1] == peer[1], c[0] == f"{OURS}-{peer[0]}",
+                c[0] == f"{OURS}-ram")), peer
 
     def ratio(self, a, b):
         a, b = self.cells.get(a), self.cells.get(b)
@@ -214,9 +220,12 @@ class Table:
         return None
 
     def grown_from(self, point, at):
-        others = [p for p in self.points
-                  if p[:at] + p[at + 1:] == point[:at] + point[at + 1:]]
-        return min(others, key=lambda p: p[at])
+        """There may be more queues where there are more jobs."""
+        def rest(p):
+            return [v for n, v in zip(self.names, p)
+                    if n not in (self.names[at], "queues")]
+        return min((p for p in self.points if rest(p) == rest(point)),
+                   key=lambda p: p[at])
 
     def header(self):
         out = list(self.names) + [f"{self.label(c)} [{self.unit}]"
@@ -240,6 +249,48 @@ class Table:
             yield out
 
 
+class ByContender(Table):
+    """One metric of one part: a line for each contender, a column for each of
+    its rivals, and growth with the number of jobs."""
+
+    def rivals(self):
+        here = {name: (name, via) for name, via in self.columns}
+        return [here[name] for name in RIVALS[self.part] if name in here]
+
+    def growth(self, point, column):
+        """The ratio to one job."""
+        one = self.grown_from(point, self.names.index("jobs"))
+        if one == point:
+            return None
+        a, b = self.cells.get((point, column)), self.cells.get((one, column))
+        return a["median"] / b["median"] if a and b else None
+
+    def header(self):
+        out = ["contender"] + self.names + [f"{self.metric} [{self.unit}]"]
+        out += [f"/ {name}" for name, _ in self.rivals()]
+        if "jobs" in self.names:
+            out += ["growth", "growth / brd's"]
+        return out
+
+    def grown_lines(self, point, column):
+        own = self.growth(point, column)
+        brd = [self.growth(point, c) for c in self.rivals() if c[0] == "brd"]
+        yield f"{own:.2f}" if own else "-"
+        yield f"{own / brd[0]:.2f}" if own and brd and brd[0] else "-"
+
+    def lines(self):
+        for point, column in ((p, c) for c in self.columns for p in self.points):
+            if (point, column) not in self.cells:
+                continue
+            out = [column[0]] + [str(v) for v in point]
+            out.append(show(self.cells[point, column]))
+            out += [self.ratio((point, column), (point, rival))
+                    for rival in self.rivals()]
+            if "jobs" in self.names:
+                out += self.grown_lines(point, column)
+            yield out
+
+
 def number(value):
     """Four digits, and no exponent."""
     if value and abs(value) < 1000:
@@ -254,12 +305,29 @@ def show(row):
             f"({number(row['min'])}..{number(row['max'])})")
 
 
+def one_table(row):
+    """Where a part counts all sorts of things, these are the lines."""
+    if row["part"] != "events":
+        return row
+    return {**row, "metric": "events per request", "params": {
+        "event": row["metric"].removesuffix(" per request"), **row["params"]}}
+
+
+def group(row):
+    """What one table has."""
+    params = row["params"]
+    if row["part"] in RIVALS:
+        params = {k: params[k] for k in params if k not in ("jobs", "queues")}
+        return row["part"], row["metric"], tuple(map(str, params.items()))
+    return row["part"], row["metric"], tuple(sorted(params))
+
+
 def tables(rows):
     groups = {}
-    for row in rows:
-        key = (row["part"], row["metric"], tuple(sorted(row["params"])))
-        groups.setdefault(key, []).append(row)
-    return [Table(groups[key]) for key in sorted(groups)]
+    for row in map(one_table, rows):
+        groups.setdefault(group(row), []).append(row)
+    return [(ByContender if key[0] in RIVALS else Table)(groups[key])
+            for key in sorted(groups)]
 
 
 def md_table(table):
@@ -364,7 +432,8 @@ def draw_all(folder, all_tables):
 
 def report_md(rows, notes, plots):
     out = ["# Benchmarks", "", "Medians, with the smallest and the largest value. "
-           "A ratio below 1 means that the first of the two takes less.", ""]
+           "A ratio below 1 means that the first of the two takes less; where "
+           "IOPS are compared, that it does less.", ""]
     out += [f"* {k}: {v}" for k, v in machine().items()]
     for part in sorted({r["part"] for r in rows}):
         out += ["", f"## {part}", ""]
@@ -386,11 +455,13 @@ Performance
 
 ``make bench`` on one machine; ``selftests/bench/report.py --rst`` made this file
 of what it found. Medians, with the smallest and the largest value. A ratio below
-1 means that the first of the two takes less; *growth* is the ratio to the first
-line of its kind.
+1 means that the first of the two takes less (where IOPS are compared, that it does
+less); *growth* is the ratio to the first line of its kind.
 
-``host`` is the ring and request code alone, built for the host. In the other parts
-a client polls a ring of ``/dev/vhost-vdpa-N`` on one CPU of user-mode Linux, and the
+``host`` is the ring and request code alone, built for the host. ``fio``, ``events``
+and ``insn`` come from Debian's 6.12 in QEMU: where it emulates the CPU, their ratios
+and counts say something, the figures do not. In the other parts a client polls a
+ring of ``/dev/vhost-vdpa-N`` on one CPU of user-mode Linux, and the
 disk's worker has the other one: what the kernel's code takes, at the machine's
 speed. System calls and wake-ups are slow there, hence ``depth``: with one batch in
 flight the worker falls asleep after each, with two it does not. Interrupts are

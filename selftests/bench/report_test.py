@@ -7,6 +7,7 @@ import os
 import tempfile
 import unittest
 
+import fio_rows
 import report
 
 
@@ -93,6 +94,53 @@ class Tables(unittest.TestCase):
         self.assertEqual([line[-1] for line in table.lines()],
                          ["1.00", "2.50", "1.00", "1.50"])
 
+    def test_ours_with_the_same_behind_it(self):
+        rows = report.collect(lines(
+            sample(1, "ours-file"), sample(2, "ours-null_blk"),
+            sample(4, "ours-ram"), sample(8, "null_blk"), sample(8, "peer")))
+        table, = report.tables(rows)
+        self.assertEqual(list(table.lines())[0][-2:], ["0.25", "0.50"])
+
+    def test_rivals_and_growth_with_jobs(self):
+        def iops(value, contender, jobs):
+            row = sample(value, contender, "IOPS", job="deep", depth=32,
+                         jobs=jobs, queues=jobs)
+            return {**row, "part": "fio", "unit": "1/s"}
+
+        rows = report.collect(lines(
+            iops(100, "ours-ram", 1), iops(180, "ours-ram", 2),
+            iops(200, "brd", 1), iops(300, "brd", 2), iops(50, "loop", 1)))
+        table, = report.tables(rows)
+        self.assertEqual(table.header(),
+                         ["contender", "jobs", "queues", "IOPS [1/s]", "/ brd",
+                          "growth", "growth / brd's"])
+        self.assertEqual([[line[0], line[1]] + line[4:] for line
+                          in table.lines()],
+                         [["ours-ram", "1", "0.50", "-", "-"],
+                          ["ours-ram", "2", "0.60", "1.80", "1.20"],
+                          ["brd", "1", "1.00", "-", "-"],
+                          ["brd", "2", "1.00", "1.50", "1.00"],
+                          ["loop", "1", "0.25", "-", "-"]])
+
+    def test_each_job_has_a_table(self):
+        rows = report.collect(lines(
+            sample(1, metric="IOPS", bs=512), sample(2, metric="IOPS", bs=4096)))
+        for row in rows:
+            row["part"] = "fio"
+        self.assertEqual([t.fixed for t in report.tables(rows)],
+                         [{"bs": 4096}, {"bs": 512}])
+
+    def test_events_are_lines_of_one_table(self):
+        rows = report.collect(lines(
+            sample(1, metric="kicks per request", depth=1),
+            sample(2, metric="bios per request", depth=1)))
+        for row in rows:
+            row["part"] = "events"
+        table, = report.tables(rows)
+        self.assertEqual(table.names, ["event"])
+        self.assertEqual([line[0] for line in table.lines()],
+                         ["bios", "kicks"])
+
     def test_parameters_stay_in_their_order(self):
         rows = report.collect(lines(sample(1, rw="read", bs=512),
                                     sample(2, rw="write", bs=1024)))
@@ -120,6 +168,35 @@ class Tables(unittest.TestCase):
         text = report.rst_table(report.tables(rows)[0])
         self.assertEqual(text[3], "====  =============")
         self.assertEqual(text[6], "512   1 (1..1)")
+
+
+class Fio(unittest.TestCase):
+    JOB = {"jobname": "latency", "error": 0, "read": {"iops": 0},
+           "job options": {"rw": "randwrite", "bs": "4096", "iodepth": "1",
+                           "numjobs": "2"},
+           "write": {"iops": 5.5, "clat_ns": {"percentile": {
+               "50.000000": 7500, "99.000000": 9000}}}}
+
+    def text(self, **changes):
+        return (json.dumps({"contender": "ours-ram", "round": 1}) + "\n" +
+                json.dumps({"jobs": [{**self.JOB, **changes}]}, indent=1))
+
+    def test_values_of_the_side_that_worked(self):
+        text = self.text() + "\n" + self.text()
+        rows = report.collect(map(json.dumps, fio_rows.rows(text)))
+        self.assertEqual([(r["metric"], r["values"]) for r in rows],
+                         [("IOPS", [5.5, 5.5]), ("latency p50", [7.5, 7.5]),
+                          ("latency p99", [9, 9])])
+        self.assertEqual(rows[0]["params"],
+                         {"job": "latency", "rw": "randwrite", "bs": 4096,
+                          "depth": 1, "jobs": 2, "queues": 2})
+
+    def test_what_is_no_result(self):
+        idle = {**self.JOB["job options"], "rw": "randread"}
+        for text in ("", self.text(error=5), self.text(**{"job options": idle}),
+                     '{"contender":"ours-ram"}'):
+            with self.assertRaises(fio_rows.BadRun):
+                list(fio_rows.rows(text))
 
 
 if __name__ == "__main__":
