@@ -55,7 +55,7 @@ defaults_are_the_parameters() {
 	desc_add cfg0
 	# shellcheck disable=SC2086 # words
 	attrs cfg0 $FIXED size=1073741824 block_size=512 write_cache=1 \
-		num_queues=$((cpus < 8 ? cpus : 8)) poll_us=0
+		num_queues=$((cpus < 8 ? cpus : 8)) poll_us=50
 	desc_del cfg0
 	reload size=6M num_queues=5 block_size=4096 write_cache=N poll_us=77
 	desc_add cfg0

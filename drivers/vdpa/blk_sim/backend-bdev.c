@@ -51,7 +51,8 @@ static void bdev_end_io(struct bio *bio)
 static struct bio *bdev_bio(struct vbs_bdev *b, struct vbs_io *io, u64 pos,
 			    unsigned int vecs, blk_opf_t opf)
 {
-	struct bio *bio = bio_alloc_bioset(b->bdev, vecs, opf, GFP_NOIO,
+	struct bio *bio = bio_alloc_bioset(b->bdev, vecs,
+					   opf | REQ_ALLOC_CACHE, GFP_NOIO,
 					   &b->bios);
 
 	bio->bi_iter.bi_sector = pos >> SECTOR_SHIFT;

@@ -15,7 +15,7 @@ static unsigned long long size = 1ULL << 30;
 static unsigned int num_queues;
 static unsigned int block_size = 1U << VBS_SECTOR_SHIFT;
 static bool write_cache = true;
-static unsigned int poll_us;
+static unsigned int poll_us = 50;
 
 int vbs_parse_size(const char *val, u64 *bytes)
 {
@@ -117,7 +117,7 @@ MODULE_PARM_DESC(block_size, "Logical block size in bytes, 512 or 4096 (default:
 module_param(write_cache, bool, 0444);
 MODULE_PARM_DESC(write_cache, "Disks start with the write cache on (default: Y)");
 module_param_cb(poll_us, &poll_us_ops, &poll_us, 0444);
-MODULE_PARM_DESC(poll_us, "Longest time to poll an empty virtqueue for, in microseconds up to 10000 (default: 0, not at all)");
+MODULE_PARM_DESC(poll_us, "Longest time to poll an empty virtqueue for, in microseconds up to 10000, 0: not at all (default: 50)");
 
 /**
  * vbs_params_setup - once for the module: do its parameters go together?
