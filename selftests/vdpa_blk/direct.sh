@@ -7,10 +7,11 @@
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/storage.sh"
 
-# a_disk [ATTR=VALUE...]: with one queue, and memory in its first half
+# a_disk [ATTR=VALUE...]: with one queue, and memory in its first half. A worker
+# that polls wakes up less often than it works.
 a_disk() {
 	load
-	desc_add direct0 size=64M num_queues=1 "$@"
+	desc_add direct0 size=64M num_queues=1 poll_us=0 "$@"
 	disk_add direct0
 	DEV=$(disk_blk direct0)
 	dd if=/dev/zero of="$DEV" bs=64k count=512 oflag=direct status=none
