@@ -39,9 +39,15 @@ static inline bool vdpa_blk_badblocks_check(struct badblocks *bb, sector_t s,
 
 #define vdpa_blk_alloc_device vdpa_alloc_device
 
+static inline void vdpa_blk_set_dma_dev(struct vdpa_device *vdev,
+					struct device *dev)
+{
+	vdev->vmap.dma_dev = dev;
+}
+
 static inline int vdpa_blk_init_map(struct vdpa_device *vdev)
 {
-	vdev->vmap.dma_dev = &vdev->dev;
+	vdpa_blk_set_dma_dev(vdev, &vdev->dev);
 	return 0;
 }
 
@@ -131,6 +137,12 @@ static int vdpa_blk_init_map(struct vdpa_device *vdev)			\
 	set_dma_ops(&vdev->dev, &vdpa_blk_dma_ops);			\
 	vdev->dma_dev = &vdev->dev;					\
 	return 0;							\
+}
+
+static inline void vdpa_blk_set_dma_dev(struct vdpa_device *vdev,
+					struct device *dev)
+{
+	vdev->dma_dev = dev;
 }
 
 #define vdpa_blk_alloc_device(type, member, parent, config, map, ngroups, nas, \
