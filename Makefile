@@ -50,8 +50,12 @@ quick:
 lint:
 	@$(VM)/lint.sh
 
+# make fuzz [FUZZ_TIME=3600]: ring and request code on this machine.
+fuzz:
+	@selftests/host/fuzz/fuzz.sh
+
 # make bench [BENCH='host native'] [ROUNDS=5]: tables and plots in build/bench.
 bench:
 	@selftests/bench/bench.sh $(BENCH)
 
-.PHONY: demo vm check quick lint bench
+.PHONY: demo vm check quick lint fuzz bench

@@ -185,8 +185,7 @@ static u16 packed_flags(const struct guest_ring *g, u16 pos)
 	return le16_to_cpu(g->packed_desc[pos & ~GUEST_WRAP].flags);
 }
 
-/* Is @which one of the places from @from on, before @to? */
-static bool pos_between(const struct guest_ring *g, u16 which, u16 from, u16 to)
+bool guest_pos_between(const struct guest_ring *g, u16 which, u16 from, u16 to)
 {
 	for (; from != to; from = guest_pos_next(g, from))
 		if (from == which)
@@ -380,8 +379,8 @@ bool guest_kicks(const struct guest_ring *g, u16 old)
 		if (le16_to_cpu(g->device->flags) != 2)
 			return le16_to_cpu(g->device->flags) == 0;
 		return g->ring.event_idx &&
-		       pos_between(g, le16_to_cpu(g->device->off_wrap), old,
-				   g->next);
+		       guest_pos_between(g, le16_to_cpu(g->device->off_wrap),
+					 old, g->next);
 	}
 	if (!g->ring.event_idx)
 		return !(from16(g->used->flags) & VRING_USED_F_NO_NOTIFY);

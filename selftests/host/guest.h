@@ -141,6 +141,8 @@ void guest_packed_desc(struct vring_packed_desc *desc, u64 iova, u32 len,
 		       u16 id, u16 flags);
 u16 guest_pos_next(const struct guest_ring *g, u16 pos);
 u16 guest_pos_add(const struct guest_ring *g, u16 pos, u32 n);
+/* Is @which one of the places from @from on, before @to? */
+bool guest_pos_between(const struct guest_ring *g, u16 which, u16 from, u16 to);
 u16 guest_avail_flags(u16 pos);
 u16 guest_used_flags(u16 pos);
 

@@ -168,11 +168,16 @@ static enum model_verdict packed_pop(struct guest_ring *g, struct vbs_mem *mem)
 
 static enum model_verdict split_pop(struct guest_ring *g, struct vbs_mem *mem)
 {
-	u16 idx = from16(g->avail->idx);
+	u16 at_work = g->ring.last_avail - g->ring.used_idx;
+	u16 idx = g->ring.avail_idx;
 
+	/* What the index once covered is on offer, whatever it says now. */
+	if (idx == g->ring.last_avail)
+		idx = from16(g->avail->idx);
 	if (idx == g->ring.last_avail)
 		return MODEL_EMPTY;
-	if ((u16)(idx - g->ring.used_idx) > g->num)
+	/* Neither backwards nor past what is still at work. */
+	if ((u16)(idx - g->ring.last_avail) > g->num - at_work)
 		return MODEL_BROKEN;
 	model_chain.buf.head =
 		from16(g->avail->ring[g->ring.last_avail % g->num]);

@@ -6,7 +6,8 @@
 # at a time. The whole output of each is in build/check/STAGE.log.
 #
 #   lint        sparse and compiler warnings, checkpatch, shellcheck
-#   host        ring and request code on this machine, with sanitizers
+#   host        ring and request code on this machine, with sanitizers, and
+#               fuzzed for FUZZ_TIME seconds (default 120; not with QUICK=1)
 #   uml         the kselftests in user-mode Linux
 #   uml-debug   the same with KASAN and lockdep
 #   6.12, 7.3   the kselftests on Debian's kernels, in QEMU
@@ -16,7 +17,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
-STAGES="6.12 7.3 uml-debug uml lint insn host"
+STAGES="6.12 7.3 uml-debug uml host lint insn"
 LANES=2
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
@@ -56,6 +57,9 @@ run_stage() {
 			"KSFT_DIR=$(item_path ksft)/tools/testing/selftests"
 		need_pkgs python3
 		bench_tests
+		[ -n "${QUICK:-}" ] ||
+			FUZZ_TIME=${FUZZ_TIME:-120} \
+				"$TOP/selftests/host/fuzz/fuzz.sh"
 		;;
 	insn)
 		"$TOP/selftests/bench/insn.sh" --gate
