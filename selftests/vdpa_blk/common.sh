@@ -12,6 +12,7 @@
 #   VDPA_BLK_MODULE   path of the module to insmod (default: the one modprobe
 #                     finds, else the one built in this tree)
 #   SEED              seed of the random tests (default: a new one, printed)
+#   ONLY              cases to run, of those that the test has
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
@@ -190,7 +191,7 @@ if [ -z "$MOD_FILE" ]; then
 	if MOD_FILE=$(modinfo -n "$MOD" 2> /dev/null); then
 		MOD_INSTALLED=yes
 	else
-		MOD_FILE=$TOP/drivers/vdpa/blk_sim/$MOD.ko
+		MOD_FILE=$TOP/drivers/vdpa/${MOD#vdpa_}/$MOD.ko
 	fi
 fi
 
@@ -295,9 +296,11 @@ disk_bind() {
 	echo "$1" > "$VDPA_BUS/drivers/$want/bind"
 }
 
+# A virtio device is below the one that does its DMA: a PCI function has the disk
+# and the virtio device side by side.
 __disk_blk() {
 	local d
-	for d in "$VDPA_BUS/devices/$1"/virtio*/block/*; do
+	for d in "$VDPA_BUS/devices/$1"/{.,..}/virtio*/block/*; do
 		[ -b "/dev/${d##*/}" ] && echo "/dev/${d##*/}" && return 0
 	done
 	return 1
@@ -353,6 +356,31 @@ io() {
 		grep -vE "^(wrote|read|discard) |ops;" "$TMP/io"
 		return 1
 	fi
+}
+
+# ---- disks under load -----------------------------------------------------
+
+# load_on DEV: I/O until the disk is gone
+load_on() {
+	background fio --name=load --filename="$1" --direct=1 --allow_file_create=0 \
+		--ioengine=libaio --rw=randrw --bs=4k --iodepth=16 \
+		--size=16M --time_based --runtime=600 --minimal \
+		--randseed="$RANDOM" > "$TMP/load" 2>&1
+	LOAD=$BG_PID
+}
+
+io_has_begun() {
+	# The first field counts the reads that are done.
+	[ "$(awk '{ print $1 }' "/sys/block/${1##*/}/stat" 2> /dev/null)" -gt 100 ]
+}
+
+load_ended() {
+	! kill -0 "$LOAD" 2> /dev/null
+}
+
+# The load must end with an error, and not hang on requests nobody answers.
+load_must_end() {
+	wait_for 60 load_ended || fail "fio hangs: $(ps -o stat,wchan,args -p "$LOAD")"
 }
 
 # ---- background jobs and mounts -------------------------------------------
@@ -429,6 +457,8 @@ test_cleanup() {
 run_cases() {
 	local c rc name bad
 
+	# shellcheck disable=SC2086 # words
+	[ -z "${ONLY:-}" ] || set -- $ONLY
 	ktap_print_header
 	ktap_set_plan $#
 	for c in "$@"; do

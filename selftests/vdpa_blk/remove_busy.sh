@@ -8,24 +8,6 @@
 # Nine rounds are each action at each stage.
 ROUNDS=${ROUNDS:-$(often 20 9)}
 
-# load_on DEV: I/O until the disk is gone
-load_on() {
-	background fio --name=load --filename="$1" --direct=1 --allow_file_create=0 \
-		--ioengine=libaio --rw=randrw --bs=4k --iodepth=16 \
-		--size=16M --time_based --runtime=600 --minimal \
-		--randseed="$RANDOM" > "$TMP/load" 2>&1
-	LOAD=$BG_PID
-}
-
-io_has_begun() {
-	# The first field counts the reads that are done.
-	[ "$(awk '{ print $1 }' "/sys/block/${1##*/}/stat" 2> /dev/null)" -gt 100 ]
-}
-
-load_ended() {
-	! kill -0 "$LOAD" 2> /dev/null
-}
-
 # moment STAGE DEV: before the first request, around it, under full load
 moment() {
 	case $1 in
@@ -39,11 +21,6 @@ moment() {
 		sleep "0.$((RANDOM % 200 + 100))"
 		;;
 	esac
-}
-
-# The load must end with an error, and not hang on requests nobody answers.
-load_must_end() {
-	wait_for 60 load_ended || fail "fio hangs: $(ps -o stat,wchan,args -p "$LOAD")"
 }
 
 delete() {

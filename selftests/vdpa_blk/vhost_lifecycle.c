@@ -82,7 +82,7 @@ VV_TEST(reset_forgets_everything_but_the_maps)
 	ASSERT_EQ(0, vv_good_client(q, 1));
 	ASSERT_EQ(0, vv_reset(&self->dev));
 	EXPECT_EQ(0, vv_get_status(&self->dev));
-	EXPECT_EQ(0, vv_get_base(q));
+	EXPECT_BASE(0, q);
 	/* No address, not enabled: DRIVER_OK starts nothing. */
 	ASSERT_LE(0, vv_submit(q, T_IN, 0, buf, 512));
 	ASSERT_EQ(0, vv_set_features(&self->dev, self->dev.offered));

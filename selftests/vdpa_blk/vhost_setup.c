@@ -131,7 +131,7 @@ VV_TEST(qemu_10_0_maps_last)
 					 self->dev.vq[i].call_fd));
 	EXPECT_EQ(0, check_all(&self->dev, n));
 	EXPECT_EQ(VV_S_LIVE, vv_get_status(&self->dev));
-	EXPECT_EQ(0, vv_get_base(q) - vv_used_idx(q));
+	EXPECT_BASE(vv_used_idx(q), q);
 }
 
 /* Done before the guest's eventfd was in place: the guest must hear of it. */

@@ -114,6 +114,24 @@ FIXTURE_TEARDOWN(disk)
 		ASSERT_EQ(0, vv_good_client(&self->dev.vq[0], 4711)); \
 	} while (0)
 
+/*
+ * Where a queue is, of a device that can tell. One that cannot be suspended need
+ * not know.
+ */
+static inline bool vv_tells_base(struct vv_dev *dev)
+{
+	__u64 backend = 0;
+
+	return !vv_get_backend(dev, &backend) &&
+	       backend & VV_BIT(VHOST_BACKEND_F_SUSPEND);
+}
+
+#define EXPECT_BASE(base, q) \
+	do { \
+		if (vv_tells_base((q)->dev)) \
+			EXPECT_EQ(base, vv_get_base(q)); \
+	} while (0)
+
 /* A disk made anew, e.g. with other features. */
 static inline int vv_again(struct vv_disk *disk, struct vv_dev *dev,
 			   __u64 features)

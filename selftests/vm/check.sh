@@ -11,13 +11,14 @@
 #   uml         the kselftests in user-mode Linux
 #   uml-debug   the same with KASAN and lockdep
 #   6.12, 7.3   the kselftests on Debian's kernels, in QEMU
+#   pci         those of vdpa_blk_pci, on 6.12 in QEMU
 #   insn        no more instructions per request than recorded
 
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
-STAGES="6.12 7.3 uml-debug uml host lint insn"
+STAGES="6.12 7.3 uml-debug uml pci host lint insn"
 LANES=2
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
@@ -27,6 +28,10 @@ DEBUG_SCRIPTS="libblkio.sh direct.sh"
 # kernels. configfs.sh is about what is in no kernel but in the module.
 SLOW_PROGS="dkms.sh backends.sh vhost_backends.sh flush_order.sh configfs.sh"
 LONG_PROGS="$SLOW_PROGS faults.sh resize.sh stats.sh"
+# They want virtio functions, which are in a VM of their own, and clients.
+PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
+PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
+PCI_CLIENTS+=" vhost_bad_clients"
 ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_bad_packed vhost_layouts"
@@ -69,16 +74,22 @@ run_stage() {
 			"TEST_PROGS=$DEBUG_SCRIPTS"
 		;;
 	uml)
-		vm_tests "$1" "SKIP_PROGS=nested_guest.sh${QUICK:+ $LONG_PROGS}"
+		vm_tests "$1" \
+			"SKIP_PROGS=nested_guest.sh $PCI_SCRIPTS${QUICK:+ $LONG_PROGS}"
 		;;
 	6.12)
-		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh"
+		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh $PCI_SCRIPTS"
+		;;
+	pci)
+		VM_PCI=1 vm_tests "$1" "TEST_PROGS=$PCI_SCRIPTS" TEST_GEN_PROGS= \
+			"TEST_GEN_PROGS_EXTENDED=$PCI_CLIENTS"
 		;;
 	7.3)
 		# User-mode Linux is a 7.3 too, and ten times faster: here what
 		# clients do with Debian's own.
 		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 NESTED_CASES=over_mmio"
-		vm_tests "$1" "SKIP_PROGS=$LONG_PROGS cache_mode.sh docs.sh"
+		vm_tests "$1" \
+			"SKIP_PROGS=$LONG_PROGS cache_mode.sh docs.sh $PCI_SCRIPTS"
 		;;
 	esac
 }
@@ -94,14 +105,15 @@ bench_tests() {
 	fi
 }
 
-# vm_tests KERNEL [MAKE-ARGUMENT...]
+# vm_tests STAGE [MAKE-ARGUMENT...]: on the kernel of that name
 vm_tests() {
-	local kernel=$1
+	local stage=$1 kernel=$1
 
 	shift
-	VM_KERNEL=$kernel VM_TIMEOUT=$(limit_of "$kernel") \
-		VM_RESULTS=$OUT/$kernel.results \
-		VM_CONSOLE=$OUT/$kernel.console \
+	[ "$stage" != pci ] || kernel=6.12
+	VM_KERNEL=$kernel VM_TIMEOUT=$(limit_of "$stage") \
+		VM_RESULTS=$OUT/$stage.results \
+		VM_CONSOLE=$OUT/$stage.console \
 		"$VM_DIR/vm.sh" "$ROUNDS_ENV make -s -C /vdpa-blk/selftests \
 			TARGETS=vdpa_blk run_tests ${*@Q}"
 }

@@ -17,6 +17,8 @@
 #   VM_ACCEL=         kvm or tcg; without it what the CPU can do
 #   VM_CPU=max        CPU model
 #   VM_CONSOLE=       keep the console log in this file
+#   VM_PCI=           1: virtio functions behind an IOMMU, to take away from
+#                     their driver: $VDPA_BLK_PCI (QEMU), see pci.sh
 #
 # The command starts in the folder with the modules, in a copy of the whole
 # tree at /vdpa-blk, with $KSFT_DIR and (QEMU) $GUEST_KERNEL, $GUEST_INITRD.
@@ -25,6 +27,8 @@
 # shellcheck disable=SC2317 # functions called by a name made up at run time
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
+# shellcheck source-path=SCRIPTDIR source=pci.sh
+. "$VM_DIR/pci.sh"
 
 VM_FAILED=99
 
@@ -36,6 +40,7 @@ VM_DISK=${VM_DISK:-}
 VM_ARGS=${VM_ARGS:-}
 VM_APPEND=${VM_APPEND:-}
 VM_CPU=${VM_CPU:-max}
+VM_PCI=${VM_PCI:-}
 
 # Each pattern is a kernel that says something is wrong.
 CONSOLE_BAD='BUG:|WARNING:|Oops|KASAN|UBSAN:|KCSAN|kmemleak: [0-9]+ new'
@@ -79,7 +84,8 @@ write_run_files() {
 				VM_RESULTS "$VM_RESULTS" \
 				VM_DISK "${VM_DISK:+/dev/ubda}"
 		else
-			printf '%s=%q\n' VM_ROOT '' VM_DISK "${VM_DISK:+yes}"
+			printf '%s=%q\n' VM_ROOT '' VM_DISK "${VM_DISK:+yes}" \
+				VM_PCI_PLACES "${VM_PCI:+$(pci_places)}"
 		fi
 	} >"$dir/run-env"
 }
@@ -131,6 +137,7 @@ prepare_qemu() {
 	write_run_files "$dir"
 	cp "$VM_DIR/preinit" "$dir/init"
 	make_payload "$dir/payload.tar"
+	[ -z "$VM_PCI" ] || pci_disks "$run"
 	pack "$dir" "$run/run.cpio"
 	# The kernel unpacks one archive after the other.
 	cat "$(item_path initrd)/$VM_KERNEL.cpio" "$run/run.cpio" \
@@ -140,7 +147,7 @@ prepare_qemu() {
 }
 
 start_qemu() {
-	local extra disk=() append
+	local extra disk=() pci=() append
 
 	read -ra extra <<<"$VM_ARGS"
 	if [ -n "$VM_DISK" ]; then
@@ -150,6 +157,12 @@ start_qemu() {
 	fi
 	append="console=ttyS0,115200 loglevel=5 panic=-1 oops=panic"
 	append+=" softlockup_panic=1 $VM_APPEND"
+	if [ -n "$VM_PCI" ]; then
+		mapfile -t pci < <(pci_args "$run")
+		# On a busy host the kernel takes the timer for a dead one, and
+		# with interrupt remapping that is a panic.
+		append+=" intel_iommu=on no_timer_check"
+	fi
 	# TMPDIR is where snapshot=on writes.
 	TMPDIR=$run exec timeout -k 5 -s TERM "$VM_TIMEOUT" \
 		qemu-system-x86_64 -M q35 -accel "$(accel)" -cpu "$VM_CPU" \
@@ -160,6 +173,7 @@ start_qemu() {
 		-serial "file:$run/console" \
 		-chardev "pipe,id=output,path=$run/output" -serial chardev:output \
 		-serial "file:$run/status" \
+		"${pci[@]}" \
 		-drive "file=$(item_path image)/root.img,if=none,format=raw,snapshot=on,cache=unsafe,id=root" \
 		-device virtio-blk-pci,drive=root \
 		-virtfs "local,path=$VM_RESULTS,mount_tag=results,security_model=none" \
@@ -263,6 +277,8 @@ run_vm() {
 check_arguments() {
 	[ -z "$VM_DISK" ] || [ -r "$VM_DISK" ] || die "no disk $VM_DISK"
 	[ -z "$VM_DISK" ] || VM_DISK=$(realpath "$VM_DISK")
+	[ -z "$VM_PCI" ] || [ "$(platform)" = qemu ] ||
+		die "VM_PCI is for QEMU, and $VM_KERNEL is not"
 	if [ -n "$VM_RESULTS" ]; then
 		mkdir -p "$VM_RESULTS"
 		VM_RESULTS=$(realpath "$VM_RESULTS")

@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Functions that go away while they are in use: asked to, or not.
+
+. "$(dirname "$0")/pci_common.sh"
+
+# busy NAME: a disk on that function with I/O
+busy() {
+	need fio
+	fn_bind "$1"
+	disk_add $DISK
+	DEV=$(disk_blk $DISK)
+	load_on "$DEV"
+	wait_for 60 io_has_begun "$DEV" || fail "no I/O on $DEV"
+}
+
+disk_gone() {
+	! disk_exists $DISK
+}
+
+# It ended with errors, and not for another reason.
+load_failed() {
+	load_must_end
+	! wait "$LOAD" || fail "fio had no error"
+}
+
+# The function, wherever it was, works.
+works() {
+	disk_add $DISK
+	DEV=$(disk_blk $DISK)
+	dd if=/dev/urandom of="$TMP/data" bs=64k count=16 status=none
+	dd if="$TMP/data" of="$DEV" bs=64k oflag=direct status=none
+	dd if="$DEV" of="$TMP/back" bs=64k count=16 iflag=direct status=none
+	cmp "$TMP/data" "$TMP/back"
+	disk_del $DISK
+}
+
+# ---- asked to -------------------------------------------------------------
+
+deleted_under_load() {
+	busy main
+	disk_del $DISK
+	load_failed
+	works
+}
+
+moved_between_the_buses_under_load() {
+	busy main
+	disk_unbind $DISK
+	load_failed
+	disk_chr $DISK > /dev/null
+	disk_del $DISK
+	works
+}
+
+unbound_under_load() {
+	busy main
+	fn_unbind
+	load_failed
+	disk_gone || fail "$DISK is still there"
+	fn_take
+	works
+}
+
+module_removed_under_load() {
+	busy main
+	rmmod "$MOD"
+	load_failed
+	disk_gone || fail "$DISK is still there"
+	load
+	fn_take
+	works
+}
+
+# Its own driver gets it back, with what was written.
+given_back_under_load() {
+	local sum dev
+	busy one
+	fn_unbind
+	load_failed
+	fn_take
+	disk_add $DISK
+	DEV=$(disk_blk $DISK)
+	head -c 1M /dev/urandom > "$TMP/data"
+	sum=$(sha256sum < "$TMP/data")
+	dd if="$TMP/data" of="$DEV" bs=64k oflag=direct status=none
+	fn_unbind
+	echo > "$PCI/devices/$FN/driver_override"
+	echo "$FN" > "$PCI/drivers_probe"
+	wait_for 60 eval "[ -d '$PCI/devices/$FN'/virtio*/block/* ]" ||
+		fail "virtio_blk does not take it"
+	dev=/dev/$(basename "$PCI/devices/$FN"/virtio*/block/*)
+	wait_for 60 [ -b "$dev" ]
+	expect "data" "$sum" "$(dd if="$dev" bs=64k count=16 iflag=direct \
+		status=none | sha256sum)"
+}
+
+removed_and_found_again_under_load() {
+	busy main
+	[ ! -e "$PCI/devices/$FN/physfn" ] ||
+		skip "no rescan finds a VF: its physical function makes it"
+	at_end rescan "$FN" "$(realpath "$PCI/devices/$FN/..")"
+	echo 1 > "$PCI/devices/$FN/remove"
+	load_failed
+	disk_gone || fail "$DISK is still there"
+	! fn_plugged || fail "$FN is still there"
+	rescan "$FN"
+	fn_plugged || fail "$FN was not found"
+	fn_take
+	works
+}
+
+# rescan ADDRESS: its bus, and nothing else
+rescan() {
+	local FN=$1
+	fn_plugged || echo 1 > "/sys/class/pci_bus/${FN%:*}/rescan"
+}
+
+# QEMU presses the button of the slot. Five seconds later the kernel lets go.
+unplugged_under_load() {
+	busy gone
+	qmp device_del '{"id": "dev-gone"}'
+	wait_for 60 eval '! fn_plugged' || fail "$FN is still there"
+	load_failed
+	disk_gone || fail "$DISK is still there"
+}
+
+# ---- not asked ------------------------------------------------------------
+
+# The slot is empty at once; the driver hears of it later.
+lost_under_load() {
+	busy gone2
+	fn_unplug
+	load_failed
+	wait_for 60 eval '! fn_plugged' || fail "$FN is still there"
+	disk_gone || fail "$DISK is still there"
+	! vdpa mgmtdev show "$MGMTDEV" 2> /dev/null ||
+		fail "$MGMTDEV is still there"
+}
+
+# lost_with NAME TEST: while a client has /dev/vhost-vdpa-N open
+lost_with() {
+	fn_bind "$1"
+	[ -x "$HERE/vhost_pci" ] || skip "vhost_pci is not built"
+	export -f fn_unplug pcie_capability config_read config_write16
+	export FN PCI
+	VDPA_BLK_LOSE="bash -ec fn_unplug" "$HERE/vhost_pci" -V packed -t "$2" ||
+		fail "vhost_pci ended with $?"
+	DISK=vvt fn_said 1 "open|in use|wait"
+	wait_for 60 eval '! fn_plugged' || fail "$FN is still there"
+	expect "disks on $FN" "" "$(disks)"
+}
+
+# The client is told, and the removal waits for it.
+lost_with_a_client() {
+	lost_with gone3 lost_while_running
+}
+
+run_cases deleted_under_load moved_between_the_buses_under_load \
+	unbound_under_load module_removed_under_load given_back_under_load \
+	removed_and_found_again_under_load unplugged_under_load \
+	lost_under_load lost_with_a_client

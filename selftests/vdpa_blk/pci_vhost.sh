@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The C clients of /dev/vhost-vdpa-N on virtio-blk functions. A case is a program;
+# its log tells the rest. What they ask of a device that executes requests itself
+# is not for the driver of a function to answer, and left out.
+
+. "$(dirname "$0")/pci_common.sh"
+
+# program NAME [ARG...]: on the function FN
+program() {
+	local name=$1 rc=0
+	shift
+	[ -x "$HERE/$name" ] || skip "$name is not built"
+	"$HERE/$name" "$@" || rc=$?
+	[ $rc -ne $KSFT_SKIP ] || skip "$name was skipped"
+	return $rc
+}
+
+# resize_one MIB
+resize_one() {
+	qmp block_resize "{\"device\": \"one\", \"size\": $(($1 << 20))}"
+}
+
+grow_one() {
+	resize_one 512
+}
+
+vhost_pci_main() {
+	fn_bind main
+	VDPA_BLK_DOORBELL=${IN_OUR_VM:+page} VDPA_BLK_RING_RESET=${IN_OUR_VM:+yes} \
+		program vhost_pci -T lost_while_running -T a_new_size_is_an_interrupt
+}
+
+vhost_pci_with_few_vectors() {
+	fn_bind few
+	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} VDPA_BLK_RING_RESET=${IN_OUR_VM:+yes} \
+		program vhost_pci -V packed -T lost_while_running \
+		-T a_new_size_is_an_interrupt
+}
+
+vhost_pci_with_one_queue() {
+	fn_bind one
+	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} VDPA_BLK_RING_RESET=${IN_OUR_VM:+no} \
+		program vhost_pci -V packed -T lost_while_running \
+		-T a_new_size_is_an_interrupt \
+		-T a_queue_that_was_never_set_up_can_be_enabled_and_disabled
+}
+
+resize_tells_the_client() {
+	fn_bind one
+	resize_one 256
+	export QMP_ID
+	export -f grow_one resize_one qmp qmp_ask fail
+	VDPA_BLK_RESIZE="bash -ec grow_one" \
+		program vhost_pci -V packed -t a_new_size_is_an_interrupt
+	resize_one 256
+}
+
+# QEMU's function has no ring at IOVA 0, knows no other base than the first, and
+# goes out of order when it cannot reach memory.
+SETUP=(-T libblkio_maps_data_while_running -T back_end_features_are_offered
+	-T queue_disabled_while_running_stops_and_goes_on
+	-T maps_need_no_more_permission_than_is_used)
+
+# Several queues, and their rings have 1024 entries.
+vhost_setup_main() {
+	fn_bind main
+	program vhost_setup "${SETUP[@]}"
+}
+
+vhost_setup_with_one_queue() {
+	fn_bind one
+	program vhost_setup "${SETUP[@]}" -T qemu_10_0_maps_last \
+		-T qemu_10_1_maps_first \
+		-T call_fd_replaced_after_driver_ok_is_signalled
+}
+
+vhost_lifecycle_main() {
+	fn_bind main
+	program vhost_lifecycle -T maps_are_gone_after_close
+}
+
+vhost_lifecycle_with_few_vectors() {
+	fn_bind few
+	program vhost_lifecycle -V packed -T maps_are_gone_after_close
+}
+
+# They look at the length of used buffers, which QEMU's packed rings do not tell.
+vhost_rings_main() {
+	fn_bind main
+	VDPA_BLK_REQUESTS=${VDPA_BLK_REQUESTS:-5000} program vhost_rings \
+		-V in_order -V packed -V packed_in_order \
+		-T ring_may_start_at_any_index -T every_ring_size_from_1_to_1024
+}
+
+# Events are the function's, but their interrupts come through the driver.
+vhost_layouts_main() {
+	fn_bind main
+	program vhost_layouts -t interrupts_come_when_asked_for_and_only_then \
+		-t one_kick_serves_everything_published
+}
+
+vhost_bad_clients_main() {
+	fn_bind main
+	program vhost_bad_clients \
+		-t overlapping_map_is_refused_and_the_old_one_stays \
+		-t call_fd_flaps_during_completions \
+		-t ring_size_changed_while_running -t kick_storms_at_any_time \
+		-t features_ok_needs_version_1_and_access_platform \
+		-t status_jumps_are_survived -t driver_ok_without_any_queue
+}
+
+# What the functions that selftests/vm/pci.sh makes are known for.
+IN_OUR_VM=${VDPA_BLK_QMP:+yes}
+
+run_cases vhost_pci_main vhost_pci_with_few_vectors vhost_pci_with_one_queue \
+	resize_tells_the_client vhost_setup_main vhost_setup_with_one_queue \
+	vhost_lifecycle_main vhost_lifecycle_with_few_vectors vhost_rings_main \
+	vhost_layouts_main vhost_bad_clients_main
