@@ -402,7 +402,15 @@ a_device_made_read_only() {
 	read_only "$BACKING"
 }
 
-run_cases a_full_file_system a_full_file_system_buffered \
+# A guest that takes requests back which are at work.
+an_avail_index_that_goes_back() {
+	back_null_blk 256 irqmode=2 completion_nsec=300000000 hw_queue_depth=512
+	unload
+	[ -x "$HERE/vhost_bad_rings" ] || skip "vhost_bad_rings is not built"
+	VDPA_BLK_PATH=$BACKING "$HERE/vhost_bad_rings" -t avail_index_goes_back
+}
+
+run_cases an_avail_index_that_goes_back a_full_file_system a_full_file_system_buffered \
 	a_device_that_fails_for_a_while a_page_cache_that_has_lost_data \
 	a_device_that_hangs a_device_is_removed_under_load a_device_is_back \
 	another_device_is_there marked_sectors_of_a_device \

@@ -111,7 +111,7 @@ static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
 int vbs_split_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		  struct vbs_chain *chain)
 {
-	u16 idx;
+	u16 idx, room;
 	int err;
 
 	if (ring->last_avail == ring->avail_idx) {
@@ -123,10 +123,13 @@ int vbs_split_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		 * them; pairs with the driver's barrier before it stores
 		 * avail->idx (section 2.7.13.3.1).  And our used index after
 		 * it, for the driver may have made room for this entry just
-		 * before.
+		 * before.  Counted from where we are: an index that went back
+		 * would have more chains at work than there are entries.
 		 */
 		virt_rmb();
-		if ((u16)(idx - READ_ONCE(ring->used_idx)) > ring->num)
+		room = ring->num - (u16)(ring->last_avail -
+					 READ_ONCE(ring->used_idx));
+		if ((u16)(idx - ring->last_avail) > room)
 			return -VBS_RING_AVAIL_IDX;
 		ring->avail_idx = idx;
 	}
