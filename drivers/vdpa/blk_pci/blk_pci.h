@@ -116,9 +116,9 @@ struct vbp_vector {
  * @vqs: the queues
  * @nr_vectors: vectors that could be had
  * @vectors: the vectors
- * @device_locked: probe() or remove() runs, and the driver core holds the
- *	device lock for it
- * @own_reset: we reset the PCI function, and hold @lock meanwhile
+ * @device_locked_by: the task in probe() or remove(), for which the driver core
+ *	holds the device lock
+ * @reset_by: the task that resets the PCI function here, with @lock held
  * @gone: the function is no longer on the bus; never cleared
  * @stuck: it does not come back from a reset and may not master the bus
  * @dev: the vDPA device or NULL; changes under the lock of the vDPA core and
@@ -126,7 +126,10 @@ struct vbp_vector {
  * @lock: guards the registers, for most are behind a selector, and the life
  *	cycle. Taken below vdpa_device.cf_lock, above vbp_vq.cb_lock and
  *	@cb_lock; may be held for seconds while a function resets.
- * @cb_lock: guards @config_cb, as vbp_vq.cb_lock does
+ * @watch: looks after a running function, see gone.c
+ * @end_client: the client's requests will not be ended by the function
+ * @cb_lock: guards @config_cb and @driver_ok, as vbp_vq.cb_lock does
+ * @driver_ok: the client may be called back
  * @config_cb: told of changes of the configuration
  * @generation: of the configuration, when last looked at by a handler
  */
@@ -141,14 +144,18 @@ struct vbp_func {
 	struct vbp_vq *vqs;
 	unsigned int nr_vectors;
 	struct vbp_vector *vectors;
-	bool device_locked;
-	bool own_reset;
+	struct task_struct *device_locked_by;
+	struct task_struct *reset_by;
 	bool gone;
 	bool stuck;
 	struct vbp_dev *dev;
 	struct mutex lock;
 
+	struct delayed_work watch;
+	bool end_client;
+
 	spinlock_t cb_lock;
+	bool driver_ok;
 	struct vdpa_callback config_cb;
 	u8 generation;
 };
@@ -191,10 +198,10 @@ extern const struct vdpa_config_ops vbp_config_ops;
 void vbp_needs_reset(struct vbp_func *func);
 
 /**
- * vbp_lost_state - the PCI function was reset
+ * vbp_lost_state - somebody else has reset the PCI function
  * @func: the function
  *
- * By somebody else the client has to be told. May sleep.
+ * Tells the client. Needs vbp_func.lock; may sleep.
  */
 void vbp_lost_state(struct vbp_func *func);
 
@@ -226,7 +233,7 @@ void vbp_irq_exit(struct vbp_func *func);
 int vbp_vq_irq(struct vbp_func *func, struct vbp_vq *vq);
 
 /**
- * vbp_config_changed - call back the client
+ * vbp_config_changed - call back the client, if it is at work
  * @func: the function
  *
  * Any context.
@@ -271,24 +278,12 @@ int vbp_hw_negotiate(struct vbp_func *func, u64 features);
  */
 int vbp_hw_enable_vq(struct vbp_func *func, unsigned int idx);
 
-/**
- * vbp_hw_stop_vq - stop one queue of a running function
- * @func: the function
- * @idx: which queue
- *
- * Needs vbp_func.lock; may sleep.
- *
- * Return: 0 when the function does not access memory for it any more,
- * -EOPNOTSUPP when the function cannot stop one alone, -EIO when it does not.
- */
-int vbp_hw_stop_vq(struct vbp_func *func, unsigned int idx);
-
 /* config.c */
 
 /**
  * vbp_config_read - read the configuration
  * @func: the function
- * @config: filled with one consistent state; what the features do not cover is 0
+ * @config: filled with one consistent state, 0 when the function is gone
  *
  * Takes no lock: reading changes no state of the function.
  */
@@ -307,16 +302,31 @@ void vbp_config_write_wce(struct vbp_func *func, u8 wce);
  * vbp_check_gone - look whether the function is still on the bus
  * @func: the function
  *
+ * Needs vbp_func.lock, so that nobody resets it meanwhile.
+ *
  * Return: true when it is not.
  */
 bool vbp_check_gone(struct vbp_func *func);
 
 /**
- * vbp_end_client - have a client come to an end whose function is gone
+ * vbp_watch_init - make it possible to watch the function
  * @func: the function
+ */
+void vbp_watch_init(struct vbp_func *func);
+
+/**
+ * vbp_watch - look after the function from now on, while it runs
+ * @func: the function
+ */
+void vbp_watch(struct vbp_func *func);
+
+/**
+ * vbp_end_client - fail the requests that a client waits for
+ * @func: the function, which does not access memory any more
  *
- * Requests of virtio-vdpa fail, so that its disk can be removed. A client of
- * vhost-vdpa is told by NEEDS_RESET. May sleep.
+ * Soon, and from another thread. Requests of virtio-vdpa fail, so that its disk
+ * can be removed; a client of vhost-vdpa has NEEDS_RESET to go by. Needs
+ * vbp_func.lock.
  */
 void vbp_end_client(struct vbp_func *func);
 

@@ -89,6 +89,9 @@ void vbp_config_read(struct vbp_func *func, struct virtio_blk_config *config)
 		generation = vp_modern_generation(mdev);
 		read_all(func, config);
 	} while (generation != vp_modern_generation(mdev));
+	/* All ones would be a disk without an end. */
+	if (vp_modern_get_status(mdev) == U8_MAX)
+		memset(config, 0, sizeof(*config));
 	blank(func->hw_features, config);
 }
 

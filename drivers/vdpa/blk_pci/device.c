@@ -51,19 +51,18 @@ void vbp_needs_reset(struct vbp_func *func)
 /* Nothing runs afterwards; the client has to reset before it goes on. */
 static void fail(struct vbp_dev *dev)
 {
-	dev->running = false;
+	WRITE_ONCE(dev->running, false);
 	vbp_hw_reset(dev->func);
 	vbp_needs_reset(dev->func);
+	vbp_end_client(dev->func);
 }
 
 void vbp_lost_state(struct vbp_func *func)
 {
-	if (READ_ONCE(func->own_reset))
-		return;
-	mutex_lock(&func->lock);
-	if (func->dev && func->dev->running)
+	lockdep_assert_held(&func->lock);
+
+	if (func->dev && func->dev->status)
 		fail(func->dev);
-	mutex_unlock(&func->lock);
 }
 
 /*
@@ -104,8 +103,9 @@ static void start(struct vbp_dev *dev)
 	}
 	vp_modern_set_status(mdev, vp_modern_get_status(mdev) |
 				   VIRTIO_CONFIG_S_DRIVER_OK);
-	dev->running = true;
+	WRITE_ONCE(dev->running, true);
 	kick_all(dev);
+	vbp_watch(func);
 }
 
 static bool negotiate(struct vbp_dev *dev)
@@ -149,6 +149,9 @@ static void vbp_set_status(struct vdpa_device *vdpa, u8 status)
 	added = status & ~dev->status;
 	if (func->gone || func->stuck ||
 	    dev->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+		/* Linux looks for FEATURES_OK before it goes on. */
+		status &= ~(VIRTIO_CONFIG_S_FEATURES_OK |
+			    VIRTIO_CONFIG_S_DRIVER_OK);
 		WRITE_ONCE(dev->status, dev->status | status |
 					VIRTIO_CONFIG_S_NEEDS_RESET);
 		goto out;
@@ -164,8 +167,12 @@ static void vbp_set_status(struct vdpa_device *vdpa, u8 status)
 	if (!(status & VIRTIO_CONFIG_S_FEATURES_OK))
 		status &= ~VIRTIO_CONFIG_S_DRIVER_OK;
 	WRITE_ONCE(dev->status, status);
-	if (status & added & VIRTIO_CONFIG_S_DRIVER_OK)
+	if (status & added & VIRTIO_CONFIG_S_DRIVER_OK) {
+		spin_lock_irq(&func->cb_lock);
+		func->driver_ok = true;
+		spin_unlock_irq(&func->cb_lock);
 		start(dev);
+	}
 out:
 	mutex_unlock(&func->lock);
 }
@@ -216,8 +223,11 @@ static int vbp_reset(struct vdpa_device *vdpa)
 	for (i = 0; i < func->nr_vqs; i++)
 		forget_vq(&func->vqs[i]);
 	dev->driver_features = 0;
-	WRITE_ONCE(dev->status, err ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
+	/* Of a function that is gone the next status tells. */
+	WRITE_ONCE(dev->status, 0);
+	func->end_client = false;
 	spin_lock_irq(&func->cb_lock);
+	func->driver_ok = false;
 	func->config_cb = (struct vdpa_callback){};
 	spin_unlock_irq(&func->cb_lock);
 	mutex_unlock(&func->lock);
@@ -254,7 +264,8 @@ static void vbp_kick_vq(struct vdpa_device *vdpa, u16 idx)
 {
 	struct vbp_vq *vq = vdpa_to_vq(vdpa, idx);
 
-	if (READ_ONCE(vq->enabled))
+	/* Not before DRIVER_OK (virtio 1.3, 3.1.1). */
+	if (READ_ONCE(vq->enabled) && READ_ONCE(vdpa_to_vbp(vdpa)->running))
 		vp_iowrite16(idx, vq->notify);
 }
 
@@ -271,28 +282,15 @@ static void vbp_set_vq_cb(struct vdpa_device *vdpa, u16 idx,
 	spin_unlock_irq(&vq->cb_lock);
 }
 
-/* One queue of a function that runs. */
-static void start_vq(struct vbp_dev *dev, u16 idx)
-{
-	struct vbp_vq *vq = &dev->func->vqs[idx];
-
-	if (vq->enabled || !vq->has_addr)
-		return;
-	if (vbp_hw_enable_vq(dev->func, idx))
-		fail(dev);
-	else
-		dev->vdpa.config->kick_vq(&dev->vdpa, idx);
-}
-
-/* Its memory may be taken away once this has returned. */
+/*
+ * Once this has returned, the queue's memory may be taken away. Not even a
+ * function with RING_RESET could go on with the queue later: it would start at
+ * index 0 again, over a ring that is somewhere else.
+ */
 static void stop_vq(struct vbp_dev *dev, u16 idx)
 {
-	struct vbp_func *func = dev->func;
-
-	if (!func->vqs[idx].enabled || !vbp_hw_stop_vq(func, idx))
-		return;
-	dev_info_ratelimited(&func->pdev->dev,
-			     "queue %u cannot be stopped alone: the device is reset\n",
+	dev_info_ratelimited(&dev->func->pdev->dev,
+			     "queue %u was disabled: the device is reset, for a virtio function stops as a whole\n",
 			     idx);
 	fail(dev);
 }
@@ -304,12 +302,9 @@ static void vbp_set_vq_ready(struct vdpa_device *vdpa, u16 idx, bool ready)
 
 	mutex_lock(&func->lock);
 	WRITE_ONCE(func->vqs[idx].ready, ready);
-	if (dev->running && !func->gone) {
-		if (ready)
-			start_vq(dev, idx);
-		else
-			stop_vq(dev, idx);
-	}
+	/* What is enabled late waits for the next DRIVER_OK. */
+	if (dev->running && func->vqs[idx].enabled && !ready)
+		stop_vq(dev, idx);
 	mutex_unlock(&func->lock);
 }
 
@@ -337,8 +332,9 @@ static int vbp_set_vq_state(struct vdpa_device *vdpa, u16 idx,
 	if (first)
 		return 0;
 	dev_err_ratelimited(&dev->func->pdev->dev,
-			    "queue %u: a virtio function starts at index 0 and not at %u\n",
-			    idx, is_packed(dev) ? packed->last_avail_idx :
+			    "queue %u: a virtio function starts with the first entry and not at %#x\n",
+			    idx, is_packed(dev) ? packed->last_avail_idx |
+						  packed->last_avail_counter << 15 :
 						  state->split.avail_index);
 	return -EOPNOTSUPP;
 }
@@ -419,6 +415,9 @@ static void vbp_set_config_cb(struct vdpa_device *vdpa,
 
 	spin_lock_irq(&func->cb_lock);
 	func->config_cb = *cb;
+	/* QEMU gives it after DRIVER_OK, when the start may have failed. */
+	if (func->driver_ok && cb->callback)
+		cb->callback(cb->private);
 	spin_unlock_irq(&func->cb_lock);
 }
 

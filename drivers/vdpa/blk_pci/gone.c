@@ -10,16 +10,33 @@
 #include <linux/device.h>
 #include <linux/pci.h>
 #include <linux/virtio.h>
+#include <linux/workqueue.h>
 
 #include "blk_pci.h"
 
+/* How often a running function is looked at. */
+#define WATCH	HZ
+
+/* Of a VF pci_device_is_present() tells whether the PF is there. */
+static bool is_present(struct pci_dev *pdev)
+{
+	u16 command;
+
+	if (!pci_device_is_present(pdev))
+		return false;
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	return command != U16_MAX;
+}
+
 bool vbp_check_gone(struct vbp_func *func)
 {
-	if (!READ_ONCE(func->gone) && !pci_device_is_present(func->pdev)) {
+	lockdep_assert_held(&func->lock);
+
+	if (!func->gone && !is_present(func->pdev)) {
 		WRITE_ONCE(func->gone, true);
 		dev_warn(&func->pdev->dev, "the function is gone\n");
 	}
-	return READ_ONCE(func->gone);
+	return func->gone;
 }
 
 /*
@@ -47,6 +64,9 @@ static int end_disk(struct device *dev, void *data)
 	if (!dev->class || strcmp(dev->class->name, "block"))
 		return 0;
 	q = dev_to_disk(dev)->queue;
+	/* Whoever removes the disk waits for this before he frees anything. */
+	if (!percpu_ref_tryget(&q->q_usage_counter))
+		return 0;
 
 	/* With nobody in virtio_blk's queue_rq() what is started stays so. */
 	blk_mq_quiesce_queue(q);
@@ -54,6 +74,7 @@ static int end_disk(struct device *dev, void *data)
 	blk_mq_unquiesce_queue(q);
 	/* virtio_blk stops a queue while its ring is full. */
 	blk_mq_start_stopped_hw_queues(q, true);
+	percpu_ref_put(&q->q_usage_counter);
 	if (nr)
 		dev_warn(&func->pdev->dev, "%s: %u requests failed\n",
 			 dev_name(dev), nr);
@@ -69,10 +90,46 @@ static int end_virtio(struct device *dev, void *data)
 	return device_for_each_child(dev, data, end_disk);
 }
 
+/*
+ * With the lock held, so that whoever is a child of the function now has the
+ * requests that are meant.
+ */
+static void watch(struct work_struct *work)
+{
+	struct vbp_func *func = container_of(to_delayed_work(work),
+					     struct vbp_func, watch);
+	bool running;
+
+	mutex_lock(&func->lock);
+	running = func->dev && func->dev->running;
+	if (running && vp_modern_get_status(&func->mdev) == U8_MAX &&
+	    vbp_check_gone(func)) {
+		func->end_client = true;
+		vbp_needs_reset(func);
+	}
+	if (func->end_client)
+		device_for_each_child(&func->pdev->dev, func, end_virtio);
+	else if (running)
+		vbp_watch(func);
+	func->end_client = false;
+	mutex_unlock(&func->lock);
+}
+
+void vbp_watch_init(struct vbp_func *func)
+{
+	INIT_DELAYED_WORK(&func->watch, watch);
+}
+
+void vbp_watch(struct vbp_func *func)
+{
+	schedule_delayed_work(&func->watch, WATCH);
+}
+
 void vbp_end_client(struct vbp_func *func)
 {
-	mutex_lock(&func->lock);
-	vbp_needs_reset(func);
-	mutex_unlock(&func->lock);
-	device_for_each_child(&func->pdev->dev, func, end_virtio);
+	lockdep_assert_held(&func->lock);
+
+	func->end_client = true;
+	cancel_delayed_work(&func->watch);
+	schedule_delayed_work(&func->watch, 0);
 }

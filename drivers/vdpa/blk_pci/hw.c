@@ -7,6 +7,7 @@
 #include <linux/iopoll.h>
 #include <linux/log2.h>
 #include <linux/pci.h>
+#include <linux/sched.h>
 
 #include "blk_pci.h"
 
@@ -26,8 +27,8 @@ static int reset_function(struct vbp_func *func)
 {
 	int err;
 
-	func->own_reset = true;
-	if (func->device_locked) {
+	func->reset_by = current;
+	if (func->device_locked_by == current) {
 		pci_save_state(func->pdev);
 		err = __pci_reset_function_locked(func->pdev);
 		pci_restore_state(func->pdev);
@@ -35,7 +36,7 @@ static int reset_function(struct vbp_func *func)
 		/* Whoever has the device lock may wait for us. */
 		err = pci_try_reset_function(func->pdev);
 	}
-	func->own_reset = false;
+	func->reset_by = NULL;
 	return err;
 }
 
@@ -57,8 +58,11 @@ int vbp_hw_reset(struct vbp_func *func)
 
 	lockdep_assert_held(&func->lock);
 
-	for (i = 0; i < func->nr_vqs; i++)
+	for (i = 0; i < func->nr_vqs; i++) {
+		spin_lock_irq(&func->vqs[i].cb_lock);
 		WRITE_ONCE(func->vqs[i].enabled, false);
+		spin_unlock_irq(&func->vqs[i].cb_lock);
+	}
 	if (vbp_check_gone(func))
 		return -ENODEV;
 
@@ -73,7 +77,7 @@ int vbp_hw_reset(struct vbp_func *func)
 	dev_warn(dev, "status is %#x %lu s after a reset: resetting the PCI function\n",
 		 status, RESET_US / USEC_PER_SEC);
 	err = reset_function(func);
-	if (!err && reset_done(func, &status)) {
+	if (reset_done(func, &status)) {
 		not_stuck(func);
 		return 0;
 	}
@@ -88,14 +92,6 @@ int vbp_hw_reset(struct vbp_func *func)
 	return -EIO;
 }
 
-/* RING_RESET is for us and not for the client: the vDPA bus has no word for it. */
-static bool has_ring_reset(struct vbp_func *func)
-{
-	return func->hw_features & BIT_ULL(VIRTIO_F_RING_RESET) &&
-	       func->mdev.common_len >=
-	       offsetofend(struct virtio_pci_modern_common_cfg, queue_reset);
-}
-
 int vbp_hw_negotiate(struct vbp_func *func, u64 features)
 {
 	struct virtio_pci_modern_device *mdev = &func->mdev;
@@ -103,12 +99,12 @@ int vbp_hw_negotiate(struct vbp_func *func, u64 features)
 
 	lockdep_assert_held(&func->lock);
 
-	if (has_ring_reset(func))
-		features |= BIT_ULL(VIRTIO_F_RING_RESET);
 	vp_modern_set_features(mdev, features);
 	vp_modern_set_status(mdev, status | VIRTIO_CONFIG_S_FEATURES_OK);
 	status = vp_modern_get_status(mdev);
-	return status & VIRTIO_CONFIG_S_FEATURES_OK ? 0 : -EINVAL;
+	/* All ones: nobody is there. */
+	return status & VIRTIO_CONFIG_S_FEATURES_OK && status != U8_MAX ?
+	       0 : -EINVAL;
 }
 
 int vbp_hw_enable_vq(struct vbp_func *func, unsigned int idx)
@@ -136,27 +132,5 @@ int vbp_hw_enable_vq(struct vbp_func *func, unsigned int idx)
 	}
 	vp_modern_set_queue_enable(mdev, idx, true);
 	WRITE_ONCE(vq->enabled, true);
-	return 0;
-}
-
-int vbp_hw_stop_vq(struct vbp_func *func, unsigned int idx)
-{
-	struct virtio_pci_modern_common_cfg __iomem *cfg =
-		(void __iomem *)func->mdev.common;
-	u16 busy;
-
-	lockdep_assert_held(&func->lock);
-
-	if (!has_ring_reset(func))
-		return -EOPNOTSUPP;
-	WRITE_ONCE(func->vqs[idx].enabled, false);
-	/* virtio 1.3, 4.1.4.3.1: reads as 0 when the reset is complete. */
-	vp_iowrite16(idx, &cfg->cfg.queue_select);
-	vp_iowrite16(1, &cfg->queue_reset);
-	if (read_poll_timeout(vp_ioread16, busy, !busy || vbp_check_gone(func),
-			      POLL_US, RESET_US, false, &cfg->queue_reset)) {
-		dev_warn(&func->pdev->dev, "queue %u does not stop\n", idx);
-		return -EIO;
-	}
 	return 0;
 }

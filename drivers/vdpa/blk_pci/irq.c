@@ -14,7 +14,8 @@ static void call_vq(struct vbp_vq *vq)
 	unsigned long flags;
 
 	spin_lock_irqsave(&vq->cb_lock, flags);
-	if (vq->cb.callback)
+	/* A late interrupt, or another queue's. */
+	if (vq->enabled && vq->cb.callback)
 		vq->cb.callback(vq->cb.private);
 	spin_unlock_irqrestore(&vq->cb_lock, flags);
 }
@@ -36,7 +37,7 @@ void vbp_config_changed(struct vbp_func *func)
 	unsigned long flags;
 
 	spin_lock_irqsave(&func->cb_lock, flags);
-	if (func->config_cb.callback)
+	if (func->driver_ok && func->config_cb.callback)
 		func->config_cb.callback(func->config_cb.private);
 	spin_unlock_irqrestore(&func->cb_lock, flags);
 }
@@ -49,14 +50,15 @@ static irqreturn_t config_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* With MSI-X nothing but the generation tells why a common vector fired. */
+/* With MSI-X nothing but this tells why a common vector fired. */
 static irqreturn_t common_interrupt(int irq, void *data)
 {
 	struct vbp_vector *vector = data;
 	struct vbp_func *func = vector->func;
 	u8 generation = vp_modern_generation(&func->mdev);
 
-	if (generation != READ_ONCE(func->generation)) {
+	if (generation != READ_ONCE(func->generation) ||
+	    vp_modern_get_status(&func->mdev) & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		WRITE_ONCE(func->generation, generation);
 		vbp_config_changed(func);
 	}

@@ -165,6 +165,25 @@ static int check_features(struct vbp_func *func)
 	return 0;
 }
 
+/* Where the doorbells end: other registers may follow. */
+static resource_size_t doorbells_end(struct vbp_func *func)
+{
+	int cap = func->mdev.notify_map_cap;
+	struct pci_dev *pdev = func->pdev;
+	u32 offset, length;
+	u8 bar;
+
+	if (!cap)
+		return func->mdev.notify_pa + func->mdev.notify_len;
+	pci_read_config_byte(pdev, cap + offsetof(struct virtio_pci_cap, bar),
+			     &bar);
+	pci_read_config_dword(pdev, cap + offsetof(struct virtio_pci_cap,
+						   offset), &offset);
+	pci_read_config_dword(pdev, cap + offsetof(struct virtio_pci_cap,
+						   length), &length);
+	return pci_resource_start(pdev, bar) + offset + length;
+}
+
 /* vhost maps a page to the client: nothing else may be in it. */
 static bool has_own_page(struct vbp_func *func, unsigned int idx)
 {
@@ -172,7 +191,8 @@ static bool has_own_page(struct vbp_func *func, unsigned int idx)
 	unsigned int i;
 
 	if (!PAGE_ALIGNED(vq->notify_pa) ||
-	    func->mdev.notify_offset_multiplier < PAGE_SIZE)
+	    func->mdev.notify_offset_multiplier < PAGE_SIZE ||
+	    vq->notify_pa + PAGE_SIZE > doorbells_end(func))
 		return false;
 	for (i = 0; i < func->nr_vqs; i++)
 		if (i != idx && func->vqs[i].notify_pa == vq->notify_pa)
@@ -291,13 +311,16 @@ static int vbp_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENOMEM;
 	func->pdev = pdev;
 	func->mdev.pci_dev = pdev;
-	func->device_locked = true;
+	func->device_locked_by = current;
+	vbp_watch_init(func);
 	mutex_init(&func->lock);
 	spin_lock_init(&func->cb_lock);
 
 	err = pcim_enable_device(pdev);
-	if (err)
+	if (err) {
+		dev_err(&pdev->dev, "it cannot be enabled (%d)\n", err);
 		return err;
+	}
 	err = vp_modern_probe(&func->mdev);
 	if (err == -ENODEV)
 		return refuse(pdev, "a legacy device: virtio 1.0 or newer is needed");
@@ -314,7 +337,7 @@ static int vbp_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pci_set_drvdata(pdev, func);
 	tell_about_iommu(&pdev->dev);
 	mutex_lock(&func->lock);
-	func->device_locked = false;
+	func->device_locked_by = NULL;
 	mutex_unlock(&func->lock);
 	return 0;
 }
@@ -324,11 +347,14 @@ static void vbp_remove(struct pci_dev *pdev)
 	struct vbp_func *func = pci_get_drvdata(pdev);
 
 	mutex_lock(&func->lock);
-	func->device_locked = true;
-	mutex_unlock(&func->lock);
-	if (vbp_check_gone(func))
+	func->device_locked_by = current;
+	if (vbp_check_gone(func)) {
+		vbp_needs_reset(func);
 		vbp_end_client(func);
+	}
+	mutex_unlock(&func->lock);
 	vdpa_mgmtdev_unregister(&func->mgmt);
+	cancel_delayed_work_sync(&func->watch);
 	vbp_irq_exit(func);
 	pci_clear_master(pdev);
 	unmap_doorbells(func);
@@ -336,12 +362,27 @@ static void vbp_remove(struct pci_dev *pdev)
 }
 
 /* Others may reset it, too: the sysfs file "reset". */
+static void vbp_reset_prepare(struct pci_dev *pdev)
+{
+	struct vbp_func *func = pci_get_drvdata(pdev);
+
+	/* Meanwhile the function reads as if it were gone. */
+	if (READ_ONCE(func->reset_by) != current)
+		mutex_lock(&func->lock);
+}
+
 static void vbp_reset_done(struct pci_dev *pdev)
 {
-	vbp_lost_state(pci_get_drvdata(pdev));
+	struct vbp_func *func = pci_get_drvdata(pdev);
+
+	if (READ_ONCE(func->reset_by) == current)
+		return;
+	vbp_lost_state(func);
+	mutex_unlock(&func->lock);
 }
 
 static const struct pci_error_handlers err_handlers = {
+	.reset_prepare	= vbp_reset_prepare,
 	.reset_done	= vbp_reset_done,
 };
 
