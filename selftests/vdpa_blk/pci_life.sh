@@ -126,6 +126,16 @@ unplugged_under_load() {
 	disk_gone || fail "$DISK is still there"
 }
 
+# The function forgets all it was told; the disk fails and can be made anew.
+reset_by_somebody_else_under_load() {
+	busy main
+	[ -w "$PCI/devices/$FN/reset" ] || skip "$FN has no reset of its own"
+	echo 1 > "$PCI/devices/$FN/reset"
+	load_failed
+	disk_del $DISK
+	works
+}
+
 # ---- not asked ------------------------------------------------------------
 
 # The slot is empty at once; the driver hears of it later.
@@ -159,5 +169,6 @@ lost_with_a_client() {
 
 run_cases deleted_under_load moved_between_the_buses_under_load \
 	unbound_under_load module_removed_under_load given_back_under_load \
-	removed_and_found_again_under_load unplugged_under_load \
+	removed_and_found_again_under_load reset_by_somebody_else_under_load \
+	unplugged_under_load \
 	lost_under_load lost_with_a_client

@@ -28,20 +28,20 @@ grow_one() {
 
 vhost_pci_main() {
 	fn_bind main
-	VDPA_BLK_DOORBELL=${IN_OUR_VM:+page} VDPA_BLK_RING_RESET=${IN_OUR_VM:+yes} \
+	VDPA_BLK_DOORBELL=${IN_OUR_VM:+page} \
 		program vhost_pci -T lost_while_running -T a_new_size_is_an_interrupt
 }
 
 vhost_pci_with_few_vectors() {
 	fn_bind few
-	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} VDPA_BLK_RING_RESET=${IN_OUR_VM:+yes} \
+	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} \
 		program vhost_pci -V packed -T lost_while_running \
 		-T a_new_size_is_an_interrupt
 }
 
 vhost_pci_with_one_queue() {
 	fn_bind one
-	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} VDPA_BLK_RING_RESET=${IN_OUR_VM:+no} \
+	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} \
 		program vhost_pci -V packed -T lost_while_running \
 		-T a_new_size_is_an_interrupt \
 		-T a_queue_that_was_never_set_up_can_be_enabled_and_disabled
@@ -86,7 +86,8 @@ vhost_lifecycle_with_few_vectors() {
 	program vhost_lifecycle -V packed -T maps_are_gone_after_close
 }
 
-# They look at the length of used buffers, which QEMU's packed rings do not tell.
+# Left out is what fails with data or used lengths that differ; whether the test,
+# QEMU or the driver is to blame is not known yet. fio finds no difference.
 vhost_rings_main() {
 	fn_bind main
 	VDPA_BLK_REQUESTS=${VDPA_BLK_REQUESTS:-5000} program vhost_rings \

@@ -5,8 +5,6 @@
  *
  *	VDPA_BLK_DOORBELL	"page" when each queue has a page of its own for
  *				its doorbell, else "none"
- *	VDPA_BLK_RING_RESET	"yes" when the function can reset one queue, else
- *				"no"
  *	VDPA_BLK_RESIZE		command that makes the function's disk another size
  *	VDPA_BLK_LOSE		command that makes the function vanish
  *
@@ -242,9 +240,8 @@ VV_TEST(a_smaller_ring_is_fine)
 }
 
 /*
- * Its requests are gone and nobody touches it. With a reset of its own it starts
- * anew and the other queues do not notice. Otherwise the whole device has to be
- * reset, and says so.
+ * Its requests are gone and nobody touches it. A function stops as a whole, so
+ * the device has to be reset, and says so.
  */
 static void one_queue_stops(struct __test_metadata *_metadata,
 			    struct vv_dev *dev, unsigned int n, bool load)
@@ -268,22 +265,13 @@ static void one_queue_stops(struct __test_metadata *_metadata,
 	EXPECT_EQ(used, vv_used_base(q));
 
 	status = vv_get_status(dev);
-	if (env_is("VDPA_BLK_RING_RESET", "yes"))
-		ASSERT_EQ(VV_S_LIVE, status);
-	if (env_is("VDPA_BLK_RING_RESET", "no"))
-		ASSERT_EQ(VV_S_NEEDS_RESET, status & VV_S_NEEDS_RESET);
-	if (status & VV_S_NEEDS_RESET) {
-		EXPECT_TRUE(vv_config_irq(dev, dev->timeout_ms));
-		ASSERT_EQ(0, vv_set_enable(q, true));
-		EXPECT_NE(0, vv_get_status(dev) & VV_S_NEEDS_RESET);
-		ASSERT_EQ(0, vv_reset(dev));
-		EXPECT_EQ(0, vv_get_status(dev));
-		ASSERT_EQ(0, vv_restart(dev, dev->features, n, 256));
-	} else {
-		ASSERT_EQ(0, good_clients(dev, n - 1));
-		vv_ring_init(q, 256, vv_first_base(dev));
-		ASSERT_EQ(0, vv_set_enable(q, true));
-	}
+	ASSERT_EQ(VV_S_NEEDS_RESET, status & VV_S_NEEDS_RESET);
+	EXPECT_TRUE(vv_config_irq(dev, dev->timeout_ms));
+	ASSERT_EQ(0, vv_set_enable(q, true));
+	EXPECT_NE(0, vv_get_status(dev) & VV_S_NEEDS_RESET);
+	ASSERT_EQ(0, vv_reset(dev));
+	EXPECT_EQ(0, vv_get_status(dev));
+	ASSERT_EQ(0, vv_restart(dev, dev->features, n, 256));
 	dev->brk -= VV_PAGE;
 	EXPECT_EQ(0, good_clients(dev, n));
 }
