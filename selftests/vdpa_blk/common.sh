@@ -7,18 +7,20 @@
 # and whatever it made through these helpers is taken down when it ends,
 # however it ends. Nothing else on the machine is touched.
 #
+# Arguments of a test are the cases to run; without any, all.
+#
 # What a user may set:
 #   KSFT_DIR          folder with kselftest/ktap_helpers.sh (default ..)
 #   VDPA_BLK_MODULE   path of the module to insmod (default: the one modprobe
 #                     finds, else the one built in this tree)
 #   SEED              seed of the random tests (default: a new one, printed)
-#   ONLY              cases to run, of those that the test has
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
 KSFT_DIR=${KSFT_DIR:-$HERE/..}
 TEST=$(basename "$0" .sh)
 KSFT_SKIP=4
+WANTED=("$@")
 
 # The names are variables so that the tests can be pointed at another block
 # parent to compare behaviour.
@@ -457,8 +459,16 @@ test_cleanup() {
 run_cases() {
 	local c rc name bad
 
-	# shellcheck disable=SC2086 # words
-	[ -z "${ONLY:-}" ] || set -- $ONLY
+	for c in "${WANTED[@]}"; do
+		case " $* " in
+		*" $c "*) ;;
+		*)
+			ktap_print_msg "no such case: $c; there are: $*"
+			ktap_exit_fail_msg "no such case: $c"
+			;;
+		esac
+	done
+	[ ${#WANTED[@]} -eq 0 ] || set -- "${WANTED[@]}"
 	ktap_print_header
 	ktap_set_plan $#
 	for c in "$@"; do

@@ -6,6 +6,7 @@
 . "$(dirname "$0")/common.sh"
 
 N=$(often 64 16)
+[ -z "$EMULATED" ] || N=8
 
 # pattern DISK: 64 KiB that no other disk has
 pattern() {

@@ -56,5 +56,4 @@ over_mmio() {
 }
 
 # A boot takes minutes under emulation: one may be left out.
-# shellcheck disable=SC2086 # words
-run_cases ${NESTED_CASES:-over_pci_on_a_file_that_grows over_mmio}
+run_cases over_pci_on_a_file_that_grows over_mmio

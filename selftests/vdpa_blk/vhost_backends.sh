@@ -17,8 +17,11 @@ PROGRAMS=(vhost_requests vhost_layouts vhost_rings vhost_suspend
 # What is behind a disk does not know of rings: one kind will do where it takes
 # minutes.
 ONE_KIND=()
-[ -z "$EMULATED" ] || ONE_KIND=(-V packed -V packed_indirect
-	-V packed_direct_event_idx -V event_idx -V in_order)
+if [ -n "$EMULATED" ]; then
+	ONE_KIND=(-V packed -V packed_indirect -V packed_direct_event_idx
+		-V event_idx -V in_order)
+	PROGRAMS=(vhost_requests vhost_suspend vhost_lifecycle)
+fi
 
 # program NAME [ARG...]: loads the module with parameters of its own
 program() {

@@ -28,6 +28,9 @@ DEBUG_SCRIPTS="libblkio.sh direct.sh"
 # kernels. configfs.sh is about what is in no kernel but in the module.
 SLOW_PROGS="dkms.sh backends.sh vhost_backends.sh flush_order.sh configfs.sh"
 LONG_PROGS="$SLOW_PROGS faults.sh resize.sh stats.sh"
+# About this package and not about a kernel's clients: once for 7.3 will do.
+UML_SCRIPTS="cache_mode.sh docs.sh many_disks.sh remove_busy.sh no_memory.sh"
+UML_SCRIPTS+=" discard.sh"
 # They want virtio functions, which are in a VM of their own, and clients.
 PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
 PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
@@ -37,8 +40,12 @@ if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_bad_packed vhost_layouts"
 	DEBUG_SCRIPTS+=" virtio_vdpa_fio.sh"
 else
-	ROUNDS_ENV="ROUNDS=9 VDPA_BLK_REQUESTS=70000"
+	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000"
 fi
+# Counting wake-ups finds no race, and one way through a library is enough.
+DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
+	KSELFTEST_LIBBLKIO_SH_ARGS=vectors_and_many_at_once \
+	KSELFTEST_VHOST_SUSPEND_ARGS='-V packed'"
 OUT=$TOP/build/check
 
 # Seconds after which a stage has hung.
@@ -70,6 +77,7 @@ run_stage() {
 		"$TOP/selftests/bench/insn.sh" --gate
 		;;
 	uml-debug)
+		ROUNDS_ENV+=" $DEBUG_ENV"
 		vm_tests "$1" "TEST_GEN_PROGS=$DEBUG_PROGS" \
 			"TEST_PROGS=$DEBUG_SCRIPTS"
 		;;
@@ -87,9 +95,10 @@ run_stage() {
 	7.3)
 		# User-mode Linux is a 7.3 too, and ten times faster: here what
 		# clients do with Debian's own.
-		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 NESTED_CASES=over_mmio"
+		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 \
+			KSELFTEST_NESTED_GUEST_SH_ARGS=over_mmio"
 		vm_tests "$1" \
-			"SKIP_PROGS=$LONG_PROGS cache_mode.sh docs.sh $PCI_SCRIPTS"
+			"SKIP_PROGS=$LONG_PROGS $UML_SCRIPTS $PCI_SCRIPTS"
 		;;
 	esac
 }

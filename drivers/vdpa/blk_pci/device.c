@@ -282,6 +282,17 @@ static void vbp_set_vq_cb(struct vdpa_device *vdpa, u16 idx,
 	spin_unlock_irq(&vq->cb_lock);
 }
 
+/* One queue more of a function that runs; it was not enabled since the reset. */
+static void start_vq(struct vbp_dev *dev, u16 idx)
+{
+	if (!dev->func->vqs[idx].has_addr)
+		return;
+	if (vbp_hw_enable_vq(dev->func, idx))
+		fail(dev);
+	else
+		dev->vdpa.config->kick_vq(&dev->vdpa, idx);
+}
+
 /*
  * Once this has returned, the queue's memory may be taken away. Not even a
  * function with RING_RESET could go on with the queue later: it would start at
@@ -302,9 +313,12 @@ static void vbp_set_vq_ready(struct vdpa_device *vdpa, u16 idx, bool ready)
 
 	mutex_lock(&func->lock);
 	WRITE_ONCE(func->vqs[idx].ready, ready);
-	/* What is enabled late waits for the next DRIVER_OK. */
-	if (dev->running && func->vqs[idx].enabled && !ready)
-		stop_vq(dev, idx);
+	if (dev->running && !func->gone && func->vqs[idx].enabled != ready) {
+		if (ready)
+			start_vq(dev, idx);
+		else
+			stop_vq(dev, idx);
+	}
 	mutex_unlock(&func->lock);
 }
 

@@ -9,6 +9,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/virtio_ids.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/vdpa.h>
 
 #include "blk_pci.h"
@@ -114,6 +115,15 @@ static int tell_client(struct device *child, void *data)
 static void vbp_dev_del(struct vdpa_mgmt_dev *mgmt, struct vdpa_device *vdpa)
 {
 	struct vbp_func *func = container_of(mgmt, struct vbp_func, mgmt);
+
+	mutex_lock(&func->lock);
+	if (vbp_check_gone(func)) {
+		vbp_needs_reset(func);
+		vbp_end_client(func);
+	}
+	mutex_unlock(&func->lock);
+	/* Before the disk is on its way out, for it is not found then. */
+	flush_delayed_work(&func->watch);
 
 	/* The core waits for a client; status is 0 with none. */
 	if (READ_ONCE(func->dev->status))
@@ -348,10 +358,6 @@ static void vbp_remove(struct pci_dev *pdev)
 
 	mutex_lock(&func->lock);
 	func->device_locked_by = current;
-	if (vbp_check_gone(func)) {
-		vbp_needs_reset(func);
-		vbp_end_client(func);
-	}
 	mutex_unlock(&func->lock);
 	vdpa_mgmtdev_unregister(&func->mgmt);
 	cancel_delayed_work_sync(&func->watch);
