@@ -86,7 +86,7 @@ struct vbp_vq {
 	struct cpumask affinity;
 	bool pinned;
 
-	spinlock_t cb_lock;
+	spinlock_t cb_lock;	/* see above */
 	struct vdpa_callback cb;
 };
 
@@ -149,12 +149,12 @@ struct vbp_func {
 	bool gone;
 	bool stuck;
 	struct vbp_dev *dev;
-	struct mutex lock;
+	struct mutex lock;	/* see above */
 
 	struct delayed_work watch;
 	bool end_client;
 
-	spinlock_t cb_lock;
+	spinlock_t cb_lock;	/* see above */
 	bool driver_ok;
 	struct vdpa_callback config_cb;
 	u8 generation;
