@@ -171,7 +171,7 @@ static int check_features(struct vbp_func *func)
 	if (!(func->features & BIT_ULL(VIRTIO_F_VERSION_1)))
 		return refuse(func->pdev, "no VERSION_1");
 	if (!(func->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
-		return refuse(func->pdev, "no ACCESS_PLATFORM: its memory accesses would pass by the IOMMU");
+		return refuse(func->pdev, "no ACCESS_PLATFORM: it would bypass the IOMMU");
 	return 0;
 }
 
