@@ -9,8 +9,7 @@
 
 MIB=256
 # What RAM shows with 200,000 need not be shown again by each.
-export VDPA_BLK_REQUESTS=${VDPA_BLK_REQUESTS:-${EMULATED:+20000}}
-VDPA_BLK_REQUESTS=${VDPA_BLK_REQUESTS:-70000}
+export VDPA_BLK_REQUESTS=${VDPA_BLK_REQUESTS:-20000}
 PROGRAMS=(vhost_requests vhost_layouts vhost_rings vhost_suspend
 	vhost_lifecycle vhost_bad_clients)
 

@@ -60,7 +60,8 @@ make_all() {
 	set -e
 	release=$(basename "$modules")
 	make -C /vdpa-blk "KDIR=$kdir" ${arch:+"ARCH=$arch"} modules
-	make -C /vdpa-blk/selftests KSFT_DIR=/ksft/tools/testing/selftests
+	make -C /vdpa-blk/selftests TARGETS=vdpa_blk \
+		KSFT_DIR=/ksft/tools/testing/selftests
 
 	index=/tmp/index/lib/modules/$release
 	mkdir -p "$index/kernel" "$index/updates"

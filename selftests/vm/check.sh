@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # check.sh [STAGE...]: run the tests, count the cases, end with the totals
-# "N passed, N failed, N skipped". Without arguments every stage. Two stages run
+# "N passed, N failed, N skipped". Without arguments every stage. Three stages run
 # at a time. The whole output of each is in build/check/STAGE.log.
 #
 #   lint        sparse and compiler warnings, checkpatch, shellcheck
@@ -18,21 +18,37 @@
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
-STAGES="6.12 7.3 uml-debug uml host lint insn"
+STAGES="6.12 uml uml-debug 7.3 host lint insn"
 # To be asked for by name.
 MORE_STAGES="pci"
-LANES=2
+# One more than the CPUs of a small machine: a stage waits for disks and timers.
+LANES=3
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
-DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients vhost_poll"
-DEBUG_SCRIPTS="libblkio.sh direct.sh"
+DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients"
+DEBUG_SCRIPTS="libblkio.sh"
 # Minutes under emulation. dkms compiles: natively in user-mode Linux, for all
 # kernels. configfs.sh is about what is in no kernel but in the module.
 SLOW_PROGS="dkms.sh backends.sh vhost_backends.sh flush_order.sh configfs.sh"
 LONG_PROGS="$SLOW_PROGS faults.sh resize.sh stats.sh"
+# About this package and not about a kernel: once will do.
+ONCE_SCRIPTS="cache_mode.sh docs.sh stats.sh"
 # About this package and not about a kernel's clients: once for 7.3 will do.
-UML_SCRIPTS="cache_mode.sh docs.sh many_disks.sh remove_busy.sh no_memory.sh"
-UML_SCRIPTS+=" discard.sh"
+UML_SCRIPTS="$ONCE_SCRIPTS many_disks.sh remove_busy.sh no_memory.sh discard.sh"
+UML_SCRIPTS+=" module.sh dev_add.sh config.sh"
+# Of scripts with many cases those that lean on the kernel most.
+EMULATED_ENV="ROUNDS=3 \
+	KSELFTEST_BACKENDS_SH_ARGS='file_on_ext4 file_on_xfs null_blk nvme_tcp \
+		nbd libblkio_on_a_file' \
+	KSELFTEST_RESIZE_SH_ARGS='a_file_grows_under_load through_vhost \
+		a_remote_device_grows_under_load disks_go_while_sizes_change' \
+	KSELFTEST_FLUSH_ORDER_SH_ARGS='a_flush_on_a_device a_flush_on_a_file \
+		each_write_on_a_device each_write_on_a_file \
+		writes_without_a_flush_are_lost' \
+	KSELFTEST_FAULTS_SH_ARGS='an_avail_index_that_goes_back \
+		a_full_file_system a_page_cache_that_has_lost_data \
+		a_device_that_hangs a_device_is_removed_under_load \
+		a_device_is_back'"
 # They want virtio functions, which are in a VM of their own, and clients.
 PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
 PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
@@ -40,14 +56,18 @@ PCI_CLIENTS+=" vhost_bad_clients"
 ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_bad_packed vhost_layouts"
-	DEBUG_SCRIPTS+=" virtio_vdpa_fio.sh"
+	DEBUG_PROGS+=" vhost_poll"
+	DEBUG_SCRIPTS+=" direct.sh virtio_vdpa_fio.sh"
 else
 	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000"
 fi
 # Counting wake-ups finds no race, and one way through a library is enough.
 DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
 	KSELFTEST_LIBBLKIO_SH_ARGS=vectors_and_many_at_once \
-	KSELFTEST_VHOST_SUSPEND_ARGS='-V packed'"
+	KSELFTEST_VHOST_SUSPEND_ARGS='-v split -v packed_in_order' \
+	KSELFTEST_VHOST_LIFECYCLE_ARGS='-v packed' \
+	KSELFTEST_VHOST_LAYOUTS_ARGS='-v indirect_event_idx -v packed_indirect' \
+	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split'"
 OUT=$TOP/build/check
 
 # Seconds after which a stage has hung.
@@ -88,7 +108,9 @@ run_stage() {
 			"SKIP_PROGS=nested_guest.sh $PCI_SCRIPTS${QUICK:+ $LONG_PROGS}"
 		;;
 	6.12)
-		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh $PCI_SCRIPTS"
+		ROUNDS_ENV+=" $EMULATED_ENV"
+		vm_tests "$1" \
+			"SKIP_PROGS=dkms.sh configfs.sh $ONCE_SCRIPTS $PCI_SCRIPTS"
 		;;
 	pci)
 		VM_PCI=1 vm_tests "$1" "TEST_PROGS=$PCI_SCRIPTS" TEST_GEN_PROGS= \
