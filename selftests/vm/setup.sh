@@ -295,7 +295,7 @@ build_item() {
 	as_root rm -rf "$tmp"
 	scratch+=("$tmp")
 	step "$name" "$(item_what "$name")" make_item "$name" "$tmp"
-	touch -c "$tmp"
+	as_root touch -c "$tmp"
 	mv -T "$tmp" "$path"
 	prune "$name"
 }
