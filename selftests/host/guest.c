@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "guest.h"
 
@@ -17,8 +18,17 @@ static void *need(void *p)
 	exit(1);
 }
 
+/* As large as client memory; what stands there is in @shown. */
+static u8 *window;
+static struct vbs_mem *shown;
+
 void guest_mem_init(struct vbs_mem *mem)
 {
+	if (!window)
+		window = mmap(NULL, GUEST_SIZE, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (window == MAP_FAILED)
+		window = need(NULL);
 	memset(mem, 0, sizeof(*mem));
 	mem->bytes = need(malloc(GUEST_SIZE));
 	mem->taken = GUEST_SIZE;
@@ -34,6 +44,8 @@ void guest_count_reads(struct vbs_mem *mem)
 {
 	mem->nr_reads = 0;
 	mem->nr_bytes = 0;
+	mem->nr_again = 0;
+	mem->now++;
 	mem->first = ~0ULL;
 	mem->end = 0;
 }
@@ -81,18 +93,30 @@ void *guest_ptr(struct vbs_mem *mem, u64 iova)
 	return mem->bytes + (iova - GUEST_BASE);
 }
 
-int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
+static void count_read(struct vbs_mem *mem, u64 iova, u32 len)
 {
-	u64 at = iova, off;
-	u32 left = len, n;
+	u64 off;
 
+	for (off = iova - GUEST_BASE; off < iova - GUEST_BASE + len; off++) {
+		if (off >= GUEST_SIZE)
+			continue;
+		mem->nr_again += mem->seen[off] == mem->now;
+		mem->seen[off] = mem->now;
+	}
 	mem->nr_reads++;
 	mem->nr_bytes += len;
 	if (mem->first > iova)
 		mem->first = iova;
 	if (mem->end < iova + len)
 		mem->end = iova + len;
+}
 
+int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
+{
+	u64 at = iova, off;
+	u32 left = len, n;
+
+	count_read(mem, iova, len);
 	while (left) {
 		off = at - GUEST_BASE;
 		if (off >= GUEST_SIZE || !mem->mapped[off / GUEST_PAGE])
@@ -108,6 +132,34 @@ int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 	if (mem->after_read)
 		mem->after_read(mem, iova, len);
 	return 0;
+}
+
+/* Each page is a piece of its own. */
+const void *vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len)
+{
+	u64 off = iova - GUEST_BASE;
+
+	if (off >= GUEST_SIZE || !mem->mapped[off / GUEST_PAGE] ||
+	    len > GUEST_PAGE - off % GUEST_PAGE || off % 8)
+		return NULL;
+	shown = mem;
+	return window + off;
+}
+
+const void *guest_place(const void *addr)
+{
+	u64 off = (const u8 *)addr - window;
+
+	return off < GUEST_SIZE ? shown->bytes + off : addr;
+}
+
+void guest_looked(const void *addr, size_t len)
+{
+	u64 iova = GUEST_BASE + ((const u8 *)addr - window);
+
+	count_read(shown, iova, len);
+	if (shown->after_read)
+		shown->after_read(shown, iova, len);
 }
 
 static size_t event_size(const struct guest_ring *g)

@@ -18,8 +18,11 @@
  * @bytes: what GUEST_BASE and up shows
  * @mapped: pages that can be read
  * @taken: bytes given out by guest_alloc()
- * @nr_reads: calls of vbs_mem_read()
- * @nr_bytes: what they asked for
+ * @nr_reads: calls of vbs_mem_read(), and looks at what vbs_mem_peek() returned
+ * @nr_bytes: what was read
+ * @nr_again: bytes of these that had been read before
+ * @seen: when each byte was read
+ * @now: counts calls of guest_count_reads()
  * @first: lowest address that was asked for
  * @end: first address behind the highest one
  * @after_read: the client at work, called after each read
@@ -30,6 +33,9 @@ struct vbs_mem {
 	u32 taken;
 	u64 nr_reads;
 	u64 nr_bytes;
+	u64 nr_again;
+	u32 seen[GUEST_SIZE];
+	u32 now;
 	u64 first;
 	u64 end;
 	void (*after_read)(struct vbs_mem *mem, u64 iova, u32 len);
@@ -99,6 +105,15 @@ struct guest_ring {
 	u16 batch_id;
 	u32 batch_len;
 };
+
+/* Without segments, for tests that need no ring. */
+static inline void empty_chain(struct vbs_chain *chain)
+{
+	struct vbs_walk walk;
+
+	vbs_chain_begin(chain, &walk);
+	vbs_chain_end(chain, &walk);
+}
 
 /* One piece of a chain; @flags takes VRING_DESC_F_WRITE. */
 struct guest_seg {

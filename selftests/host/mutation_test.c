@@ -495,7 +495,7 @@ static bool check_pop(int *ret)
 	if (!KEPT(*ret <= 1 && *ret > -VBS_RING_NR_ERRORS) ||
 	    !KEPT(c.g->ring.last_avail == after) ||
 	    !KEPT(c.nr_accesses <= 3 + 4ULL * (c.g->num + VBS_RING_MAX)) ||
-	    !check_reads(VBS_RING_MAX, VBS_RING_MAX * 16 * 16))
+	    !check_reads(4 * VBS_RING_MAX, VBS_RING_MAX * 16))
 		return false;
 	if (!c.racing && !KEPT(model_agrees_pop(verdict, *ret, c.chain)))
 		return false;

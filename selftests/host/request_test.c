@@ -99,7 +99,8 @@ TEST_F(req, header_splits)
 		ASSERT_EQ(t.bs, t.req->data.left);
 		ASSERT_EQ(t.bs, vbs_iter_peek(&t.req->data, &at));
 		ASSERT_EQ(cuts & 1 << 15 ? DATA : GUEST_BASE + 16, at);
-		ASSERT_EQ(16, t.mem.nr_bytes);
+		ASSERT_GE(16, t.mem.nr_bytes);
+		ASSERT_EQ(0, t.mem.nr_again);
 	}
 }
 
@@ -110,7 +111,7 @@ TEST_F(req, header_short)
 	for (len = 0; len < 16; len++) {
 		for (cut = 0; cut <= len; cut++) {
 			header(T_FLUSH, 0);
-			vbs_chain_begin(t.chain);
+			empty_chain(t.chain);
 			if (cut)
 				out(GUEST_BASE, cut);
 			if (len - cut)
@@ -362,7 +363,7 @@ TEST_F(req, flush)
 	EXPECT_EQ(S_OK, rw(T_FLUSH, 0, 0));
 	EXPECT_EQ(S_OK, rw(T_FLUSH, ~0ULL, 0));
 	EXPECT_EQ(S_OK, rw(T_FLUSH, 1, 0));
-	EXPECT_EQ(16, t.mem.nr_bytes);
+	EXPECT_EQ(HEADER_READ, t.mem.nr_bytes);
 }
 
 TEST_HARNESS_MAIN

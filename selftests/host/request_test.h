@@ -32,6 +32,9 @@
 #define MAX_RANGES	32
 #define MAX_SEGS	254
 
+/* Type and sector of a header in one piece. */
+#define HEADER_READ	12
+
 /* Data is not looked at, so its addresses need not exist. */
 #define DATA		0x777000000000ULL
 #define STATUS		0x888000000000ULL
@@ -116,7 +119,7 @@ static inline void new_chain(void)
 {
 	guest_mem_reset(&t.mem);
 	memset(t.chain, 0xff, sizeof(*t.chain));
-	vbs_chain_begin(t.chain);
+	empty_chain(t.chain);
 }
 
 static inline u64 put_header(u32 type, u64 sector)

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 
 #include "blk_sim.h"
@@ -132,7 +133,7 @@ const struct vbs_mapping *vbs_mem_find(struct vbs_mem *mem, u64 iova)
 	return map;
 }
 
-int vbs_mem_read_slow(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
+int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 {
 	const void *va;
 	u32 n;
@@ -147,7 +148,7 @@ int vbs_mem_read_slow(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 		buf += n;
 		len -= n;
 	}
-	/* As in vbs_mem_read(). */
+	/* Once: the client may change it before the copy is looked at. */
 	barrier();
 	return 0;
 }

@@ -9,7 +9,6 @@
 #include <linux/io.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
-#include <linux/string.h>
 #include <linux/vhost_iotlb.h>
 
 /* Mappings that a queue remembers; a power of two. */
@@ -143,22 +142,15 @@ static inline void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm,
 	return (void *)(iova + map->to_va);
 }
 
-/* For vbs_mem_read(): across mappings. */
-int vbs_mem_read_slow(struct vbs_mem *mem, u64 iova, void *buf, u32 len);
-
 /* As ring.h says. */
-static inline int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf,
-			       u32 len)
+static inline const void *vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len)
 {
 	u32 n = len;
 	const void *va = vbs_mem_map(mem, iova, VHOST_MAP_RO, &n);
 
-	if (unlikely(!va || n < len))
-		return vbs_mem_read_slow(mem, iova, buf, len);
-	memcpy(buf, va, len);
-	/* Once: the client may change it before the copy is looked at. */
-	barrier();
-	return 0;
+	if (unlikely(n < len || (unsigned long)va & (sizeof(u64) - 1)))
+		return NULL;
+	return va;
 }
 
 #endif /* VBS_IOVA_H */

@@ -12,22 +12,30 @@
 
 #include "request.h"
 
-/* The limits that SEG_MAX and SIZE_MAX announce, and how all is aligned. */
-static bool check_segs(struct vbs_req *req, u32 seg_max)
+/* The limits that SEG_MAX and SIZE_MAX announce. */
+static bool check_segs(struct vbs_iter iter, u32 seg_max)
 {
-	const struct vbs_seg *seg = req->data.seg;
-	u32 off = req->data.off, addrs = 0, lens = 0, nr = 0;
-	u64 left = req->data.left, len;
+	u64 iova;
+	u32 len;
 
-	for (; left; left -= len, seg++, off = 0) {
-		len = min_t(u64, seg->len - off, left);
-		if (len > VBS_SIZE_MAX || ++nr > seg_max)
+	for (; iter.left; vbs_iter_advance(&iter, len)) {
+		len = vbs_iter_peek(&iter, &iova);
+		if (len > VBS_SIZE_MAX || !seg_max--)
 			return false;
-		addrs |= (u32)seg->iova + off;
-		lens |= len;
 	}
-	req->align_addr = addrs;
-	req->align_len = lens;
+	return true;
+}
+
+bool vbs_iter_aligned(struct vbs_iter iter, u32 addr_mask, u32 len_mask)
+{
+	u64 iova;
+	u32 len;
+
+	for (; iter.left; vbs_iter_advance(&iter, len)) {
+		len = vbs_iter_peek(&iter, &iova);
+		if (iova & addr_mask || len & len_mask)
+			return false;
+	}
 	return true;
 }
 
@@ -67,7 +75,9 @@ static bool range_ok(const struct vbs_disk *disk, u64 sector, u64 nr)
 	return !(sector & mask) && !(nr & mask);
 }
 
-static u8 decode_rw(struct vbs_req *req, const struct vbs_disk *disk)
+/* @nr_segs: at most so many segments have data */
+static u8 decode_rw(struct vbs_req *req, const struct vbs_disk *disk,
+		    u32 nr_segs)
 {
 	u64 len = req->data.left;
 
@@ -77,7 +87,9 @@ static u8 decode_rw(struct vbs_req *req, const struct vbs_disk *disk)
 		return VIRTIO_BLK_S_IOERR;
 	if (!range_ok(disk, req->sector, len >> VBS_SECTOR_SHIFT))
 		return VIRTIO_BLK_S_IOERR;
-	if (!check_segs(req, disk->seg_max))
+	/* What holds for all together holds for each. */
+	if (unlikely(len > VBS_SIZE_MAX || nr_segs > disk->seg_max) &&
+	    !check_segs(req->data, disk->seg_max))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -128,13 +140,13 @@ static u8 decode_ranges(struct vbs_req *req, struct vbs_mem *mem,
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 decode_type(struct vbs_req *req, struct vbs_mem *mem,
+static u8 decode_type(struct vbs_req *req, u32 nr_segs, struct vbs_mem *mem,
 		      const struct vbs_disk *disk)
 {
 	switch (req->type) {
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
-		return decode_rw(req, disk);
+		return decode_rw(req, disk, nr_segs);
 	case VIRTIO_BLK_T_FLUSH:
 		return has(disk, VIRTIO_BLK_F_FLUSH) ? VIRTIO_BLK_S_OK :
 						       VIRTIO_BLK_S_UNSUPP;
@@ -159,57 +171,79 @@ static bool type_reads_disk(u32 type)
 	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
 }
 
-/* Nearly always in a descriptor of its own. */
-static int read_header(struct vbs_iter *iter, struct vbs_mem *mem,
-		       struct virtio_blk_outhdr *hdr)
+static noinline const struct virtio_blk_outhdr *
+copy_header(struct vbs_req *req, const struct vbs_chain *chain,
+	    struct vbs_mem *mem)
 {
-	if (iter->seg->len < sizeof(*hdr))
-		return vbs_iter_read(iter, mem, hdr, sizeof(*hdr));
-	if (vbs_mem_read(mem, iter->seg->iova, hdr, sizeof(*hdr)))
-		return -EFAULT;
-	vbs_iter_advance(iter, sizeof(*hdr));
-	return 0;
+	struct vbs_iter iter = {
+		.seg = chain->segs,
+		.left = chain->out_len,
+	};
+
+	if (vbs_iter_read(&iter, mem, &req->hdr, sizeof(req->hdr)))
+		return NULL;
+	return &req->hdr;
+}
+
+/* Nearly always in a descriptor of its own. */
+static bool read_header(struct vbs_req *req, const struct vbs_chain *chain,
+			struct vbs_mem *mem)
+{
+	const struct virtio_blk_outhdr *hdr = NULL;
+
+	if (chain->out_len < sizeof(*hdr))
+		return false;
+	if (likely(chain->segs[0].len >= sizeof(*hdr)))
+		hdr = vbs_mem_peek(mem, chain->segs[0].iova, sizeof(*hdr));
+	if (unlikely(!hdr)) {
+		hdr = copy_header(req, chain, mem);
+		if (!hdr)
+			return false;
+	}
+	req->type = __virtio32_to_cpu(true, READ_ONCE(hdr->type));
+	req->sector = __virtio64_to_cpu(true, READ_ONCE(hdr->sector));
+	return true;
+}
+
+/*
+ * What is behind the header, and before the status.  Returns how many segments
+ * that can be.
+ */
+static u32 find_data(struct vbs_req *req, const struct vbs_chain *chain)
+{
+	u32 n, skip = sizeof(req->hdr);
+	u64 iova;
+
+	req->data.off = 0;
+	if (type_reads_disk(req->type)) {
+		req->data.seg = chain->segs + chain->nr_out;
+		req->data.left = chain->buf.in_len - 1;
+		return chain->nr_in;
+	}
+	req->data.seg = chain->segs;
+	req->data.left = chain->out_len;
+	for (; skip; skip -= n) {
+		n = vbs_iter_peek(&req->data, &iova);
+		n = min_t(u32, n, skip);
+		vbs_iter_advance(&req->data, n);
+	}
+	return chain->nr_out;
 }
 
 u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 		  struct vbs_mem *mem, const struct vbs_disk *disk)
 {
-	const struct vbs_seg *out = chain->segs;
-	const struct vbs_seg *in = chain->segs + chain->nr_out;
-	const struct vbs_seg *last = &in[chain->nr_in - 1];
-	struct virtio_blk_outhdr hdr;
-	struct vbs_iter iter = {
-		.seg = out,
-		.left = chain->out_len,
-	};
+	const struct vbs_seg *last =
+		&chain->segs[chain->nr_out + chain->nr_in - 1];
+	u32 nr_segs;
 
 	req->status_iova = last->iova + last->len - 1;
-	/* For the trace, when there is no header to be read. */
-	req->type = 0;
-	req->sector = 0;
-	if (iter.left < sizeof(hdr) || read_header(&iter, mem, &hdr))
-		return VIRTIO_BLK_S_IOERR;
-
-	req->type = __virtio32_to_cpu(true, hdr.type);
-	req->sector = __virtio64_to_cpu(true, hdr.sector);
-	if (type_reads_disk(req->type)) {
-		req->data.seg = in;
-		req->data.off = 0;
-		req->data.left = chain->buf.in_len - 1;
-	} else {
-		req->data = iter;
-	}
-	return decode_type(req, mem, disk);
-}
-
-u8 vbs_errno_to_status(int err)
-{
-	switch (err) {
-	case 0:
-		return VIRTIO_BLK_S_OK;
-	case -EOPNOTSUPP:
-		return VIRTIO_BLK_S_UNSUPP;
-	default:
+	if (unlikely(!read_header(req, chain, mem))) {
+		/* For the trace. */
+		req->type = 0;
+		req->sector = 0;
 		return VIRTIO_BLK_S_IOERR;
 	}
+	nr_segs = find_data(req, chain);
+	return decode_type(req, nr_segs, mem, disk);
 }

@@ -7,6 +7,8 @@
 #ifndef VBS_REQUEST_H
 #define VBS_REQUEST_H
 
+#include <linux/compiler.h>
+#include <linux/errno.h>
 #include <linux/types.h>
 #include <linux/virtio_blk.h>
 
@@ -110,21 +112,19 @@ struct vbs_range {
  * @type: VIRTIO_BLK_T_*
  * @sector: first sector of IN and OUT
  * @data: data to read or to fill in
- * @align_addr: addresses of @data's segments, ORed; IN and OUT
- * @align_len: their lengths, ORed
  * @status_iova: where the status byte goes
  * @nr_ranges: ranges of DISCARD and WRITE_ZEROES
  * @ranges: a copy, so that the client cannot change what was checked
+ * @hdr: a copy of the header, where it could not be read in place
  */
 struct vbs_req {
 	u32 type;
 	u64 sector;
 	struct vbs_iter data;
-	u32 align_addr;
-	u32 align_len;
 	u64 status_iova;
 	u32 nr_ranges;
 	struct vbs_range ranges[VBS_MAX_RANGES];
+	struct virtio_blk_outhdr hdr;
 };
 
 /**
@@ -150,9 +150,22 @@ u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
 		  struct vbs_mem *mem, const struct vbs_disk *disk);
 
 /**
+ * vbs_iter_aligned - do the segments that are left suit a device?
+ * @iter: the segments
+ * @addr_mask: bits of their addresses that must be 0
+ * @len_mask: bits of their lengths that must be 0
+ */
+bool vbs_iter_aligned(struct vbs_iter iter, u32 addr_mask, u32 len_mask);
+
+/**
  * vbs_errno_to_status - the one place that turns an errno into a status
  * @err: 0 or a negative errno
  */
-u8 vbs_errno_to_status(int err);
+static inline u8 vbs_errno_to_status(int err)
+{
+	if (likely(!err))
+		return VIRTIO_BLK_S_OK;
+	return err == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
 
 #endif /* VBS_REQUEST_H */

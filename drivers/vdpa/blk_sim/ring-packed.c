@@ -4,6 +4,7 @@
  * the place of those that were made available.
  */
 #include <linux/bits.h>
+#include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/kernel.h>
 #include <linux/virtio_byteorder.h>
@@ -41,6 +42,17 @@ static u16 pos_add(const struct vbs_ring *ring, u16 pos, u16 n)
 	return (~pos & POS_WRAP) | (index - ring->num);
 }
 
+/* As many places lie between them as the ring has. */
+static bool is_round(u16 from, u16 to)
+{
+	return (from ^ to) == POS_WRAP;
+}
+
+static struct vring_packed_desc *desc_at(const struct vbs_ring *ring, u16 pos)
+{
+	return &ring->packed_desc[pos_index(pos)];
+}
+
 /* More than the ring's size when @to is before @from. */
 static u16 pos_distance(const struct vbs_ring *ring, u16 from, u16 to)
 {
@@ -73,85 +85,58 @@ static u16 used_flags(u16 pos)
 
 /* ---- chains ---- */
 
+static_assert(sizeof(struct vbs_seg) == sizeof(struct vring_packed_desc),
+	      "a table is copied to where its segments go");
+
 /*
  * Section 2.8.7: the descriptors stand one behind the other, and nothing but
  * WRITE has a meaning in their flags.
  */
 static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
-			 u64 table, u32 size)
+			 struct vbs_walk *walk, u64 table, u32 size)
 {
-	u32 num = size / sizeof(struct vring_packed_desc);
-	struct vring_packed_desc desc;
-	u32 i;
+	const struct vring_packed_desc *desc, *end;
 	int err;
 
-	if (!num || num > VBS_RING_MAX || size % sizeof(desc))
+	if (!size || size > VBS_RING_MAX * sizeof(*desc) ||
+	    size % sizeof(*desc))
 		return -VBS_RING_INDIRECT_LEN;
 
-	for (i = 0; i < num; i++) {
-		if (vbs_mem_read(mem, table + i * sizeof(desc), &desc,
-				 sizeof(desc)))
+	desc = vbs_mem_peek(mem, table, size);
+	if (unlikely(!desc)) {
+		/*
+		 * The only descriptor of a chain: no segment is there yet, and
+		 * none takes the place of a descriptor that is still to come.
+		 */
+		if (vbs_mem_read(mem, table, chain->segs, size))
 			return -VBS_RING_INDIRECT_FAULT;
-		err = vbs_chain_add(chain, le64_to_cpu(desc.addr),
-				    le32_to_cpu(desc.len),
-				    le16_to_cpu(desc.flags) &
-				    VRING_DESC_F_WRITE);
+		desc = (const void *)chain->segs;
+	}
+	end = (const void *)desc + size;
+	for (; desc != end; desc++) {
+		err = vbs_chain_add(chain, walk,
+				    le64_to_cpu(READ_ONCE(desc->addr)),
+				    le32_to_cpu(READ_ONCE(desc->len)),
+				    get16(&desc->flags) & VRING_DESC_F_WRITE);
 		if (err)
 			return err;
 	}
-	return 0;
-}
-
-/* @flags are the first descriptor's, @room what is not at work. */
-static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
-		      struct vbs_chain *chain, u16 flags, u16 room)
-{
-	u16 i = pos_index(ring->last_avail);
-	const struct vring_packed_desc *desc = &ring->packed_desc[i];
-	u16 n = 1;
-	u64 iova;
-	u32 len;
-	int err;
-
-	for (;;) {
-		iova = le64_to_cpu(READ_ONCE(desc->addr));
-		len = le32_to_cpu(READ_ONCE(desc->len));
-		if (flags & VRING_DESC_F_INDIRECT) {
-			if (!ring->indirect)
-				return -VBS_RING_INDIRECT_FEATURE;
-			/* Section 2.8.19: never in a list. */
-			if (n > 1 || flags & VRING_DESC_F_NEXT)
-				return -VBS_RING_INDIRECT_FLAGS;
-			err = walk_indirect(mem, chain, iova, len);
-		} else {
-			err = vbs_chain_add(chain, iova, len,
-					    flags & VRING_DESC_F_WRITE);
-		}
-		if (err)
-			return err;
-		if (!(flags & VRING_DESC_F_NEXT))
-			break;
-		if (n++ == room)
-			return -VBS_RING_LOOP;
-		if (++i == ring->num)
-			i = 0;
-		desc = &ring->packed_desc[i];
-		flags = get16(&desc->flags);
-	}
-	/* Section 2.8.6: the last one has the buffer's ID. */
-	chain->buf.head = get16(&desc->id);
-	chain->buf.nr_descs = n;
 	return 0;
 }
 
 int vbs_packed_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		   struct vbs_chain *chain)
 {
+	struct vring_packed_desc *desc;
+	struct vbs_walk walk;
 	u16 pos = ring->last_avail;
-	u16 flags, room;
+	u16 flags, used, n = 1;
+	u64 iova;
+	u32 len;
 	int err;
 
-	flags = get16(&ring->packed_desc[pos_index(pos)].flags);
+	desc = desc_at(ring, pos);
+	flags = get16(&desc->flags);
 	if (!is_avail(flags, pos))
 		return 0;
 	/*
@@ -161,16 +146,41 @@ int vbs_packed_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 	 * may have made room for this chain just before.
 	 */
 	virt_rmb();
-	room = ring->num - pos_distance(ring, READ_ONCE(ring->used_idx), pos);
-	if (!room)
+	used = READ_ONCE(ring->used_idx);
+	if (is_round(used, pos))
 		return -VBS_RING_FULL;
 
-	vbs_chain_begin(chain);
-	err = walk_chain(ring, mem, chain, flags, room);
-	if (err)
-		return err;
-
-	ring->last_avail = pos_add(ring, pos, chain->buf.nr_descs);
+	vbs_chain_begin(chain, &walk);
+	for (;;) {
+		iova = le64_to_cpu(READ_ONCE(desc->addr));
+		len = le32_to_cpu(READ_ONCE(desc->len));
+		pos = pos_add(ring, pos, 1);
+		if (flags & VRING_DESC_F_INDIRECT) {
+			if (!ring->indirect)
+				return -VBS_RING_INDIRECT_FEATURE;
+			/* Section 2.8.19: never in a list. */
+			if (n > 1 || flags & VRING_DESC_F_NEXT)
+				return -VBS_RING_INDIRECT_FLAGS;
+			err = walk_indirect(mem, chain, &walk, iova, len);
+		} else {
+			err = vbs_chain_add(chain, &walk, iova, len,
+					    flags & VRING_DESC_F_WRITE);
+		}
+		if (err)
+			return err;
+		if (!(flags & VRING_DESC_F_NEXT))
+			break;
+		if (is_round(used, pos))
+			return -VBS_RING_LOOP;
+		n++;
+		desc = desc_at(ring, pos);
+		flags = get16(&desc->flags);
+	}
+	vbs_chain_end(chain, &walk);
+	/* Section 2.8.6: the last one has the buffer's ID. */
+	chain->buf.head = get16(&desc->id);
+	chain->buf.nr_descs = n;
+	ring->last_avail = pos;
 	return 1;
 }
 
@@ -183,7 +193,7 @@ int vbs_packed_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 void vbs_packed_push(struct vbs_ring *ring, const struct vbs_buf *buf, u32 len)
 {
 	u16 pos = ring->used_elem;
-	struct vring_packed_desc *desc = &ring->packed_desc[pos_index(pos)];
+	struct vring_packed_desc *desc = desc_at(ring, pos);
 	u16 flags = used_flags(pos) | (len ? VRING_DESC_F_WRITE : 0);
 
 	WRITE_ONCE(desc->id, cpu_to_le16(buf->head));
@@ -222,7 +232,7 @@ bool vbs_packed_publish(struct vbs_ring *ring)
 	 * 2.8.22).
 	 */
 	virt_wmb();
-	put16(&ring->packed_desc[pos_index(old)].flags, ring->first_flags);
+	put16(&desc_at(ring, old)->flags, ring->first_flags);
 	ring->used_published = new;
 	ring->used_elem = new;
 
@@ -251,7 +261,7 @@ bool vbs_packed_pending(const struct vbs_ring *ring)
 {
 	u16 pos = ring->last_avail;
 
-	return is_avail(get16(&ring->packed_desc[pos_index(pos)].flags), pos);
+	return is_avail(get16(&desc_at(ring, pos)->flags), pos);
 }
 
 bool vbs_packed_enable_kick(struct vbs_ring *ring)

@@ -17,6 +17,16 @@ static u16 get16(const __virtio16 *p)
 	return __virtio16_to_cpu(true, READ_ONCE(*p));
 }
 
+static u32 get32(const __virtio32 *p)
+{
+	return __virtio32_to_cpu(true, READ_ONCE(*p));
+}
+
+static u64 get64(const __virtio64 *p)
+{
+	return __virtio64_to_cpu(true, READ_ONCE(*p));
+}
+
 static void put16(__virtio16 *p, u16 val)
 {
 	WRITE_ONCE(*p, __cpu_to_virtio16(true, val));
@@ -39,33 +49,38 @@ static __virtio16 *avail_event(const struct vbs_ring *ring)
  * 2.7.5.3.1 forbids; VBS_RING_MAX is the limit for all of them.
  */
 static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
-			 u64 table, u32 size)
+			 struct vbs_walk *walk, u64 iova, u32 size)
 {
 	u32 num = size / sizeof(struct vring_desc);
-	struct vring_desc desc;
+	const struct vring_desc *table, *desc;
 	u16 flags, i = 0;
 	u32 n;
 	int err;
 
-	if (!num || num > VBS_RING_MAX || size % sizeof(desc))
+	if (!num || num > VBS_RING_MAX || size % sizeof(*desc))
 		return -VBS_RING_INDIRECT_LEN;
 
+	table = vbs_mem_peek(mem, iova, size);
 	for (n = 0; n < num; n++) {
-		if (vbs_mem_read(mem, table + i * sizeof(desc), &desc,
-				 sizeof(desc)))
+		if (likely(table))
+			desc = &table[i];
+		else if (!vbs_mem_read(mem, iova + i * sizeof(*desc),
+				       &chain->copy, sizeof(*desc)))
+			desc = &chain->copy;
+		else
 			return -VBS_RING_INDIRECT_FAULT;
-		flags = __virtio16_to_cpu(true, desc.flags);
+		flags = get16(&desc->flags);
 		if (flags & VRING_DESC_F_INDIRECT)
 			return -VBS_RING_INDIRECT_FLAGS;
 
-		err = vbs_chain_add(chain, __virtio64_to_cpu(true, desc.addr),
-				    __virtio32_to_cpu(true, desc.len),
+		err = vbs_chain_add(chain, walk, get64(&desc->addr),
+				    get32(&desc->len),
 				    flags & VRING_DESC_F_WRITE);
 		if (err)
 			return err;
 		if (!(flags & VRING_DESC_F_NEXT))
 			return 0;
-		i = __virtio16_to_cpu(true, desc.next);
+		i = get16(&desc->next);
 		if (i >= num)
 			return -VBS_RING_NEXT;
 	}
@@ -73,7 +88,7 @@ static int walk_indirect(struct vbs_mem *mem, struct vbs_chain *chain,
 }
 
 static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
-		      struct vbs_chain *chain)
+		      struct vbs_chain *chain, struct vbs_walk *walk)
 {
 	const struct vring_desc *desc;
 	u16 flags, i = chain->buf.head;
@@ -83,8 +98,8 @@ static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
 
 	for (n = 0; n < ring->num; n++) {
 		desc = &ring->desc[i];
-		iova = __virtio64_to_cpu(true, READ_ONCE(desc->addr));
-		len = __virtio32_to_cpu(true, READ_ONCE(desc->len));
+		iova = get64(&desc->addr);
+		len = get32(&desc->len);
 		flags = get16(&desc->flags);
 		if (flags & VRING_DESC_F_INDIRECT) {
 			if (!ring->indirect)
@@ -92,10 +107,10 @@ static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
 			/* Section 2.7.5.3.1: never both. */
 			if (flags & VRING_DESC_F_NEXT)
 				return -VBS_RING_INDIRECT_FLAGS;
-			return walk_indirect(mem, chain, iova, len);
+			return walk_indirect(mem, chain, walk, iova, len);
 		}
 
-		err = vbs_chain_add(chain, iova, len,
+		err = vbs_chain_add(chain, walk, iova, len,
 				    flags & VRING_DESC_F_WRITE);
 		if (err)
 			return err;
@@ -111,6 +126,7 @@ static int walk_chain(struct vbs_ring *ring, struct vbs_mem *mem,
 int vbs_split_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 		  struct vbs_chain *chain)
 {
+	struct vbs_walk walk;
 	u16 idx, room;
 	int err;
 
@@ -138,10 +154,11 @@ int vbs_split_pop(struct vbs_ring *ring, struct vbs_mem *mem,
 						   (ring->num - 1)]);
 	if (chain->buf.head >= ring->num)
 		return -VBS_RING_HEAD;
-	vbs_chain_begin(chain);
-	err = walk_chain(ring, mem, chain);
+	vbs_chain_begin(chain, &walk);
+	err = walk_chain(ring, mem, chain, &walk);
 	if (err)
 		return err;
+	vbs_chain_end(chain, &walk);
 
 	ring->last_avail++;
 	return 1;

@@ -6,7 +6,7 @@
  * Nothing here knows about block devices, allocates, locks or sleeps.  Two
  * may work on a ring at once: one that takes chains (pop, enable_kick,
  * disable_kick) and one that gives them back (push, publish).  The same files
- * are built on the host for tests, which bring their own vbs_mem_read().
+ * are built on the host for tests, which bring their own client memory.
  *
  * Everything in the ring comes from the client and may change while it is
  * read: each field is read once, and checked before it is used.
@@ -33,10 +33,23 @@ struct vbs_mem;
  * Return: 0, or -EFAULT when a byte is not mapped for reading; @buf may be
  * partly written then.
  */
+int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len);
+
+/**
+ * vbs_mem_peek - look at the client's memory where it is
+ * @mem: address space
+ * @iova: where
+ * @len: bytes
+ *
+ * Who reads there uses READ_ONCE(), and looks at nothing twice.
+ *
+ * Return: the place, or NULL when it is not mapped for reading, not in one piece
+ * or not aligned to 8 bytes: vbs_mem_read() may still do.
+ */
 #ifdef __KERNEL__
 #include "iova.h"
 #else
-int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len);
+const void *vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len);
 #endif
 
 /**
@@ -68,6 +81,8 @@ struct vbs_buf {
  * @nr_out: device-readable segments, first in @segs
  * @nr_in: device-writable segments, behind them
  * @out_len: bytes of the device-readable segments
+ * @copy: of an indirect table that is not in one piece, the descriptor at hand;
+ *	split only
  * @segs: the segments; empty descriptors are left out
  */
 struct vbs_chain {
@@ -75,6 +90,7 @@ struct vbs_chain {
 	u16 nr_out;
 	u16 nr_in;
 	u64 out_len;
+	struct vring_desc copy;
 	struct vbs_seg segs[VBS_RING_MAX];
 };
 
@@ -231,20 +247,32 @@ static inline u32 vbs_ring_base(const struct vbs_ring *ring)
 int vbs_ring_init(struct vbs_ring *ring, u32 base);
 
 /**
- * vbs_chain_begin - no segments yet
- * @chain: to be filled
+ * struct vbs_walk - how far the walk along a chain's descriptors has come
+ * @next: where the next segment goes
+ * @in: the first device-writable one; NULL while there is none
+ * @len: bytes of the device-readable segments, of the writable ones with @in
  */
-static inline void vbs_chain_begin(struct vbs_chain *chain)
+struct vbs_walk {
+	struct vbs_seg *next;
+	struct vbs_seg *in;
+	u64 len;
+};
+
+/**
+ * vbs_chain_begin - no segments yet
+ * @chain: to be filled; valid after vbs_chain_end()
+ * @walk: where it begins
+ */
+static inline void vbs_chain_begin(struct vbs_chain *chain,
+				   struct vbs_walk *walk)
 {
-	chain->nr_out = 0;
-	chain->nr_in = 0;
-	chain->out_len = 0;
-	chain->buf.in_len = 0;
+	*walk = (struct vbs_walk){ .next = chain->segs };
 }
 
 /**
  * vbs_chain_add - add a descriptor's segment
  * @chain: the chain
+ * @walk: all before it
  * @iova: the segment's address
  * @len: its length in bytes
  * @in: it is device-writable
@@ -254,28 +282,42 @@ static inline void vbs_chain_begin(struct vbs_chain *chain)
  *
  * Return: 0, or the negated enum vbs_ring_error.
  */
-static inline int vbs_chain_add(struct vbs_chain *chain, u64 iova, u32 len,
-				bool in)
+static inline int vbs_chain_add(struct vbs_chain *chain, struct vbs_walk *walk,
+				u64 iova, u32 len, bool in)
 {
-	u32 nr = chain->nr_out + chain->nr_in;
-	struct vbs_seg *seg = &chain->segs[nr];
-
 	if (!len)
 		return 0;
-	if (nr == VBS_RING_MAX)
+	if (walk->next == &chain->segs[VBS_RING_MAX])
 		return -VBS_RING_LOOP;
-	if (in) {
-		chain->nr_in++;
-		chain->buf.in_len += len;
-	} else if (!chain->nr_in) {
-		chain->nr_out++;
-		chain->out_len += len;
-	} else {
+	if (in && !walk->in) {
+		walk->in = walk->next;
+		chain->out_len = walk->len;
+		walk->len = 0;
+	} else if (!in && walk->in) {
 		return -VBS_RING_ORDER;
 	}
-	seg->iova = iova;
-	seg->len = len;
+	walk->next->iova = iova;
+	walk->next->len = len;
+	walk->next++;
+	walk->len += len;
 	return 0;
+}
+
+/**
+ * vbs_chain_end - all segments are there
+ * @chain: the chain
+ * @walk: all of it
+ */
+static inline void vbs_chain_end(struct vbs_chain *chain, struct vbs_walk *walk)
+{
+	if (!walk->in) {
+		walk->in = walk->next;
+		chain->out_len = walk->len;
+		walk->len = 0;
+	}
+	chain->nr_out = walk->in - chain->segs;
+	chain->nr_in = walk->next - walk->in;
+	chain->buf.in_len = walk->len;
 }
 
 /**

@@ -40,7 +40,7 @@ compile() {
 	local name=$1 source=$2
 
 	shift 2
-	clang -std=gnu11 -Wall -Wextra -O2 -g \
+	clang -std=gnu11 -fno-strict-aliasing -Wall -Wextra -O2 -g \
 		-fsanitize=fuzzer-no-link,address,undefined \
 		-fno-sanitize-recover=undefined \
 		-I "$FUZZ_DIR/.." -I "$FUZZ_DIR/../stubs" -I "$DRIVER" \

@@ -8,6 +8,10 @@
 
 #include <linux/types.h>
 
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
+
 enum host_access {
 	HOST_READ,
 	HOST_WRITE,
@@ -26,11 +30,21 @@ static inline void host_access(enum host_access what, const void *addr,
 		host_hook(what, addr, len);
 }
 
+/*
+ * Client memory that is looked at where it is: guest.c shows it in a place that
+ * nothing but READ_ONCE() can read, and counts.
+ */
+const void *guest_place(const void *addr);
+void guest_looked(const void *addr, size_t len);
+
 #define READ_ONCE(x) \
 ({ \
-	const __typeof__(x) *__from = &(x); \
-	__typeof__(x) __val = __atomic_load_n(__from, __ATOMIC_RELAXED); \
-	host_access(HOST_READ, __from, sizeof(*__from)); \
+	const __typeof__(x) *__from = &(x), *__at = guest_place(__from); \
+	__typeof__(x) __val = __atomic_load_n(__at, __ATOMIC_RELAXED); \
+	if (__at == __from) \
+		host_access(HOST_READ, __from, sizeof(*__from)); \
+	else \
+		guest_looked(__from, sizeof(*__from)); \
 	__val; \
 })
 
