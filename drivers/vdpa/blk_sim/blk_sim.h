@@ -339,7 +339,7 @@ struct vbs_stats {
  * @vq: its queue
  * @next: in vbs_vq.free while not at work
  * @status: where the status byte goes, in the client's memory
- * @start: in jiffies
+ * @start: in jiffies; asynchronous backends only, as are @buf, @refs and @err
  * @sector: for the trace
  * @type: VIRTIO_BLK_T_*
  * @len: bytes for the used entry should it succeed
@@ -480,6 +480,7 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @home: CPUs that @worker runs on without such a wish
  * @pinned: @affinity was set
  * @deadline: in jiffies, when the worker lets others have the lock
+ * @batch_start: in jiffies, when the batch at work began
  * @slept: the worker has asked for a kick and gone to sleep
  * @idle_since: when it last found the ring empty, local_clock()
  * @poll_ns: how long it looks for more before it sleeps, in nanoseconds
@@ -530,6 +531,7 @@ struct vbs_vq {
 	cpumask_var_t home;
 	bool pinned;
 	unsigned long deadline;
+	unsigned long batch_start;
 	bool slept;
 	u64 idle_since;
 	u64 poll_ns;
@@ -698,20 +700,6 @@ static inline struct vbs_dev *vdpa_to_vbs(struct vdpa_device *vdpa)
 static inline const char *vbs_name(const struct vbs_dev *dev)
 {
 	return dev_name(&dev->vdpa.dev);
-}
-
-/**
- * vbs_sectors_bad - shall a range answer IOERR, for testers?
- * @dev: the disk
- * @sector: first sector
- * @nr: sectors
- *
- * Any context.
- */
-static inline bool vbs_sectors_bad(struct vbs_dev *dev, u64 sector, u32 nr)
-{
-	return dev->badblocks && READ_ONCE(dev->badblocks->count) && nr &&
-	       vdpa_blk_badblocks_check(dev->badblocks, sector, nr);
 }
 
 /* Feature bits every client must accept, and all that can be offered. */

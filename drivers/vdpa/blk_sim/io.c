@@ -85,53 +85,6 @@ static struct vdpa_callback publish(struct vbs_vq *vq)
 	return (struct vdpa_callback){};
 }
 
-void vbs_io_batch_begin(struct vbs_vq *vq)
-{
-	lockdep_assert_held(&vq->lock);
-
-	if (!vq->async) {
-		atomic_set(&vq->nr_active, 1);
-	} else if (!vq->dev->backend->ops->rw_sleeps) {
-		spin_lock_irq(&vq->done_lock);
-		vq->batching = true;
-		spin_unlock_irq(&vq->done_lock);
-	}
-}
-
-void vbs_io_batch_end(struct vbs_vq *vq)
-{
-	struct vdpa_callback cb;
-
-	lockdep_assert_held(&vq->lock);
-
-	if (!vq->async) {
-		atomic_set(&vq->nr_active, 0);
-		cb = publish(vq);
-	} else {
-		spin_lock_irq(&vq->done_lock);
-		vq->batching = false;
-		cb = publish(vq);
-		spin_unlock_irq(&vq->done_lock);
-	}
-	call(&cb);
-}
-
-static enum vbs_stat_group group_of(u32 type)
-{
-	switch (type) {
-	case VIRTIO_BLK_T_OUT:
-	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return VBS_STAT_WRITE;
-	case VIRTIO_BLK_T_DISCARD:
-	case VIRTIO_BLK_T_SECURE_ERASE:
-		return VBS_STAT_DISCARD;
-	case VIRTIO_BLK_T_FLUSH:
-		return VBS_STAT_FLUSH;
-	default:
-		return VBS_STAT_READ;
-	}
-}
-
 /* Is another request at work than the one that asks? */
 static bool others_active(const struct vbs_dev *dev)
 {
@@ -160,20 +113,70 @@ static void update_io_ticks(struct vbs_dev *dev, unsigned long now, bool end)
 		add_io_ticks(dev, now, end);
 }
 
-static void account(struct vbs_vq *vq, const struct vbs_io *io)
+void vbs_io_batch_begin(struct vbs_vq *vq)
+{
+	lockdep_assert_held(&vq->lock);
+
+	vq->batch_start = jiffies;
+	if (!vq->async) {
+		atomic_set(&vq->nr_active, 1);
+		update_io_ticks(vq->dev, vq->batch_start, false);
+	} else if (!vq->dev->backend->ops->rw_sleeps) {
+		spin_lock_irq(&vq->done_lock);
+		vq->batching = true;
+		spin_unlock_irq(&vq->done_lock);
+	}
+}
+
+void vbs_io_batch_end(struct vbs_vq *vq)
+{
+	struct vdpa_callback cb;
+
+	lockdep_assert_held(&vq->lock);
+
+	if (!vq->async) {
+		if (vq->ring.used_idx != vq->ring.used_published)
+			update_io_ticks(vq->dev, jiffies, true);
+		atomic_set(&vq->nr_active, 0);
+		cb = publish(vq);
+	} else {
+		spin_lock_irq(&vq->done_lock);
+		vq->batching = false;
+		cb = publish(vq);
+		spin_unlock_irq(&vq->done_lock);
+	}
+	call(&cb);
+}
+
+static enum vbs_stat_group group_of(u32 type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_OUT:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return VBS_STAT_WRITE;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return VBS_STAT_DISCARD;
+	case VIRTIO_BLK_T_FLUSH:
+		return VBS_STAT_FLUSH;
+	default:
+		return VBS_STAT_READ;
+	}
+}
+
+static inline void account(struct vbs_vq *vq, const struct vbs_io *io, int err,
+			   unsigned long ticks)
 {
 	enum vbs_stat_group group = group_of(io->type);
-	unsigned long now = jiffies;
 
 	assert_may_end(vq);
 
 	vq->stats.ios[group]++;
-	vq->stats.ticks[group] += now - io->start;
-	if (io->err)
+	vq->stats.ticks[group] += ticks;
+	if (unlikely(err))
 		vq->stats.errors++;
 	else
 		vq->stats.sectors[group] += io->sectors;
-	update_io_ticks(vq->dev, now, true);
 }
 
 /*
@@ -181,16 +184,17 @@ static void account(struct vbs_vq *vq, const struct vbs_io *io)
  * it is the status only, though it may stand behind data: what vhost-user
  * devices answer too.
  */
-static u32 answer(struct vbs_io *io)
+static inline u32 answer(const struct vbs_io *io, const struct vbs_buf *buf,
+			 int err)
 {
-	u8 status = vbs_errno_to_status(io->err);
+	u8 status = vbs_errno_to_status(err);
 	u32 len = 0;
 
-	if (io->status) {
+	if (likely(io->status)) {
 		*io->status = status;
-		len = io->err ? 1 : io->len;
+		len = unlikely(err) ? 1 : io->len;
 	}
-	trace_vdpa_blk_req_done(io, status, len);
+	trace_vdpa_blk_req_done(io, buf, status, len);
 	return len;
 }
 
@@ -198,12 +202,13 @@ static void io_complete(struct vbs_io *io)
 {
 	struct vbs_vq *vq = io->vq;
 	struct vdpa_callback cb = {};
-	unsigned long flags;
-	u32 len = answer(io);
+	u32 len = answer(io, &io->buf, io->err);
+	unsigned long now = jiffies, flags;
 
 	spin_lock_irqsave(&vq->done_lock, flags);
 	vbs_ring_push(&vq->ring, &io->buf, len);
-	account(vq, io);
+	account(vq, io, io->err, now - io->start);
+	update_io_ticks(vq->dev, now, true);
 	io->next = vq->free;
 	vq->free = io;
 	if (!vq->batching)
@@ -217,12 +222,14 @@ static void io_complete(struct vbs_io *io)
 }
 
 /* Of a backend that is not asynchronous: published with its batch. */
-static void io_complete_sync(struct vbs_io *io)
+static void io_complete_sync(struct vbs_vq *vq, const struct vbs_io *io,
+			     int err)
 {
-	struct vbs_vq *vq = io->vq;
+	const struct vbs_buf *buf = &vq->chain.buf;
 
-	vbs_ring_push(&vq->ring, &io->buf, answer(io));
-	account(vq, io);
+	vbs_ring_push(&vq->ring, buf, answer(io, buf, err));
+	/* A batch ends when the clock ticks. */
+	account(vq, io, err, jiffies - vq->batch_start);
 }
 
 static bool put_was_last(struct vbs_io *io, int err)
@@ -267,6 +274,18 @@ static bool may_unmap(const struct vbs_dev *dev, const struct vbs_range *range)
 	       dev->device_features & BIT_ULL(VIRTIO_BLK_F_DISCARD);
 }
 
+/* Shall a range answer IOERR, for testers? */
+static noinline bool is_listed_bad(struct vbs_dev *dev, u64 sector, u32 nr)
+{
+	return nr && vdpa_blk_badblocks_check(dev->badblocks, sector, nr);
+}
+
+static bool sectors_bad(struct vbs_dev *dev, u64 sector, u32 nr)
+{
+	return unlikely(dev->badblocks && READ_ONCE(dev->badblocks->count)) &&
+	       is_listed_bad(dev, sector, nr);
+}
+
 static int do_range(struct vbs_dev *dev, u32 type,
 		    const struct vbs_range *range)
 {
@@ -294,7 +313,7 @@ static int do_ranges(struct vbs_io *io, const struct vbs_range *ranges, u32 nr)
 	u32 i;
 
 	for (i = 0; i < nr && !err; i++) {
-		if (vbs_sectors_bad(dev, ranges[i].sector, ranges[i].nr))
+		if (sectors_bad(dev, ranges[i].sector, ranges[i].nr))
 			err = -EIO;
 		else
 			err = do_range(dev, io->type, &ranges[i]);
@@ -414,6 +433,11 @@ static bool must_bounce(const struct vbs_vq *vq)
 				 block_mask);
 }
 
+static bool is_rw(u32 type)
+{
+	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_OUT;
+}
+
 static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
 		      struct vbs_mem *mem)
 {
@@ -424,9 +448,8 @@ static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
 	int err;
 
 	io->sectors = data->left >> VBS_SECTOR_SHIFT;
-	if (!write)
-		io->len = 1 + data->left;
-	if (vbs_sectors_bad(vq->dev, vq->req.sector, io->sectors))
+	io->len = write ? 1 : 1 + data->left;
+	if (sectors_bad(vq->dev, vq->req.sector, io->sectors))
 		return -EIO;
 	if (!be->ops->rw_buf || !must_bounce(vq))
 		return be->ops->rw(be, io, mem, pos, data, write);
@@ -445,10 +468,12 @@ static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 	struct vbs_backend *be = vq->dev->backend;
 	struct vbs_req *req = &vq->req;
 
-	switch (req->type) {
-	case VIRTIO_BLK_T_IN:
-	case VIRTIO_BLK_T_OUT:
+	if (likely(is_rw(req->type)))
 		return execute_rw(vq, io, mem);
+
+	io->sectors = 0;
+	io->len = 1;
+	switch (req->type) {
 	case VIRTIO_BLK_T_FLUSH:
 		if (atomic_read(&vq->dev->flush_lost) &&
 		    atomic_xchg(&vq->dev->flush_lost, 0))
@@ -468,10 +493,9 @@ static bool is_short(const struct vbs_vq *vq)
 {
 	const struct vbs_req *req = &vq->req;
 
-	switch (req->type) {
-	case VIRTIO_BLK_T_IN:
-	case VIRTIO_BLK_T_OUT:
+	if (likely(is_rw(req->type)))
 		return req->data.left <= VBS_SHORT_MAX;
+	switch (req->type) {
 	case VIRTIO_BLK_T_FLUSH:
 		return !vq->dev->backend->ops->flush_sleeps;
 	case VIRTIO_BLK_T_GET_ID:
@@ -495,55 +519,50 @@ static struct vbs_io *io_take(struct vbs_vq *vq)
 {
 	struct vbs_io *io;
 
-	if (!vq->async)
-		return vq->free;
 	/* There is one: vbs_ring_pop() lets no more chains in than there are. */
 	spin_lock_irq(&vq->done_lock);
 	io = vq->free;
 	vq->free = io->next;
 	atomic_inc(&vq->nr_active);
 	spin_unlock_irq(&vq->done_lock);
+
+	io->start = jiffies;
+	io->buf = vq->chain.buf;
+	io->err = 0;
+	atomic_set(&io->refs, 1);
+	update_io_ticks(vq->dev, io->start, false);
 	return io;
 }
 
-static void io_init(struct vbs_io *io, struct vbs_vq *vq, bool nowait)
+/* Without room for a status there is no way to answer: do nothing. */
+static int cannot_answer(struct vbs_io *io)
 {
-	io->start = jiffies;
-	io->buf = vq->chain.buf;
 	io->status = NULL;
 	io->type = 0;
 	io->sector = 0;
-	io->sectors = 0;
-	io->len = 1;
-	io->err = 0;
-	io->durable = false;
-	io->nowait = nowait;
-	atomic_set(&io->refs, 1);
-	update_io_ticks(vq->dev, io->start, false);
+	return -EIO;
 }
 
-static int start(struct vbs_vq *vq, struct vbs_io *io)
+static int start(struct vbs_vq *vq, struct vbs_io *io, bool nowait)
 {
 	struct vbs_mem *mem = &vq->mem;
 	struct vbs_req *req = &vq->req;
 	u32 one = 1;
 	u8 status;
 
-	/* Without room for a status there is no way to answer: do nothing. */
-	if (!vbs_req_has_status(&vq->chain))
-		return -EIO;
+	if (unlikely(!vbs_req_has_status(&vq->chain)))
+		return cannot_answer(io);
 
 	status = vbs_req_decode(req, &vq->chain, mem, &vq->dev->disk);
 	io->type = req->type;
 	io->sector = req->sector;
+	io->nowait = nowait;
 	io->status = vbs_mem_map(mem, req->status_iova, VHOST_MAP_WO, &one);
-	if (!io->status)
+	if (unlikely(!io->status))
 		return -EFAULT;
-	if (status == VIRTIO_BLK_S_UNSUPP)
-		return -EOPNOTSUPP;
-	if (status != VIRTIO_BLK_S_OK)
-		return -EIO;
-	if (io->nowait && !is_short(vq))
+	if (unlikely(status != VIRTIO_BLK_S_OK))
+		return status == VIRTIO_BLK_S_UNSUPP ? -EOPNOTSUPP : -EIO;
+	if (nowait && !is_short(vq))
 		return -EAGAIN;
 	if (req->type != VIRTIO_BLK_T_IN)
 		io->durable = must_be_durable(vq->dev);
@@ -552,21 +571,20 @@ static int start(struct vbs_vq *vq, struct vbs_io *io)
 
 bool vbs_io_start(struct vbs_vq *vq, bool nowait)
 {
-	struct vbs_io *io = io_take(vq);
+	struct vbs_io *io;
 	int err;
 
 	lockdep_assert_held(&vq->lock);
 
-	io_init(io, vq, nowait);
-	err = start(vq, io);
-	if (nowait && err == -EAGAIN)
-		return false;
+	io = vq->async ? io_take(vq) : vq->free;
+	err = start(vq, io, nowait);
 	if (vq->async) {
 		vbs_io_put(io, err);
-	} else {
-		io->err = err;
-		io_complete_sync(io);
+		return true;
 	}
+	if (unlikely(err == -EAGAIN) && nowait)
+		return false;
+	io_complete_sync(vq, io, err);
 	return true;
 }
 

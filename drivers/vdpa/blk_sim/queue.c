@@ -219,16 +219,15 @@ enum vq_batch_end {
 
 static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 {
-	unsigned long start = jiffies;
 	int ret, n;
 	u16 pos;
 
-	for (n = 0; n < VBS_BATCH && !vq_must_yield(vq); n++) {
+	for (n = 0; n < VBS_BATCH; n++) {
 		pos = vq->ring.last_avail;
 		ret = vbs_ring_pop(&vq->ring, &vq->mem, &vq->chain);
 		if (ret <= 0)
 			return ret;
-		if (!vq->put_back)
+		if (trace_vdpa_blk_req_start_enabled() && !vq->put_back)
 			trace_vdpa_blk_req_start(vq);
 		vq->put_back = !vbs_io_start(vq, nowait);
 		if (vq->put_back) {
@@ -236,12 +235,9 @@ static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 			return VQ_MUST_WAIT;
 		}
 		vq->served++;
-		if (!nowait)
-			cond_resched();
-		else if (need_resched())
-			break;
 		/* What has ended waits for its end to be published. */
-		if (time_after(jiffies, start))
+		if (need_resched() || atomic_read(&vq->waiters) ||
+		    time_after(jiffies, vq->batch_start))
 			break;
 	}
 	return VQ_MORE;
@@ -326,6 +322,7 @@ static bool vq_serve(struct vbs_vq *vq)
 	flags = vbs_backend_begin();
 	do {
 		ret = vq_batch(vq, false);
+		cond_resched();
 		if (ret == VQ_EMPTY && vq_poll(vq))
 			ret = VQ_MORE;
 	} while (ret == VQ_MORE && !vq_must_yield(vq));
@@ -392,10 +389,10 @@ static bool vq_serve_nowait(struct vbs_vq *vq)
 	vbs_ring_disable_kick(&vq->ring);
 	for (n = 0; n < VBS_DIRECT_BATCHES; n++) {
 		ret = vq_batch(vq, true);
-		if (ret != VQ_MORE && ret != VQ_EMPTY)
-			break;
 		if (ret == VQ_EMPTY && !vbs_ring_enable_kick(&vq->ring))
 			return false;
+		if ((ret != VQ_MORE && ret != VQ_EMPTY) || vq_must_yield(vq))
+			break;
 	}
 	return true;
 }
