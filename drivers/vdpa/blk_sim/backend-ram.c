@@ -10,7 +10,6 @@
  */
 #include <linux/cpumask.h>
 #include <linux/err.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
@@ -32,7 +31,7 @@
 /*
  * struct vbs_ram - the data of a disk
  * @be: the backend
- * @pages: by page number in the disk
+ * @pages: addresses of pages, by page number in the disk
  * @nr_alloc: pages asked for so far
  */
 struct vbs_ram {
@@ -51,9 +50,9 @@ static void ram_page_free_rcu(struct rcu_head *head)
 	__free_page(container_of(head, struct page, rcu_head));
 }
 
-static void ram_page_free(struct page *page)
+static void ram_page_free(const void *page)
 {
-	call_rcu(&page->rcu_head, ram_page_free_rcu);
+	call_rcu(&virt_to_page(page)->rcu_head, ram_page_free_rcu);
 }
 
 /*
@@ -106,7 +105,7 @@ static noinline int ram_page_add(struct vbs_ram *ram, unsigned long index,
 	const gfp_t gfp = nowait ?
 			  GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC :
 			  GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
-	struct page *page;
+	unsigned long page;
 	int err;
 
 	if (ram_is_short(ram)) {
@@ -114,27 +113,16 @@ static noinline int ram_page_add(struct vbs_ram *ram, unsigned long index,
 		atomic_long_dec(&ram->nr_alloc);
 		return -ENOMEM;
 	}
-	page = alloc_page(gfp | __GFP_ZERO);
+	page = get_zeroed_page(gfp);
 	if (!page)
 		return nowait ? -EAGAIN : -ENOMEM;
-	err = xa_insert(&ram->pages, index, page, gfp);
+	err = xa_insert(&ram->pages, index, (void *)page, gfp);
 	if (err)
-		__free_page(page);
+		free_page(page);
 	if (nowait && err == -ENOMEM)
 		return -EAGAIN;
 	/* Another queue was first. */
 	return err == -EBUSY ? 0 : err;
-}
-
-static struct page *ram_page(struct vbs_ram *ram, unsigned long index)
-{
-	XA_STATE(xas, &ram->pages, index);
-	struct page *page;
-
-	do {
-		page = xas_load(&xas);
-	} while (xas_retry(&xas, page));
-	return page;
 }
 
 /* Whole pages have an instruction of their own. */
@@ -150,20 +138,19 @@ static void ram_copy(void *to, const void *from, u32 len)
 static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
 		       bool write, bool nowait)
 {
-	unsigned int offset = offset_in_page(pos);
 	unsigned long index = pos >> PAGE_SHIFT;
-	struct page *page;
+	void *page;
 	int err;
 
 	for (;;) {
 		rcu_read_lock();
-		page = ram_page(ram, index);
-		if (page && write)
-			ram_copy(page_address(page) + offset, va, len);
-		else if (page)
-			ram_copy(va, page_address(page) + offset, len);
+		page = xa_load(&ram->pages, index);
+		if (likely(page)) {
+			page += offset_in_page(pos);
+			ram_copy(write ? page : va, write ? va : page, len);
+		}
 		rcu_read_unlock();
-		if (page)
+		if (likely(page))
 			return 0;
 		if (!write) {
 			memset(va, 0, len);
@@ -194,7 +181,7 @@ static int ram_rw(struct vbs_backend *be, struct vbs_io *io,
 		if (!va)
 			return -EFAULT;
 		err = ram_rw_page(ram, va, pos, len, write, nowait);
-		if (err)
+		if (err || len == data->left)
 			return err;
 		vbs_iter_advance(data, len);
 		pos += len;
@@ -212,12 +199,12 @@ static int ram_flush(struct vbs_backend *be, struct vbs_io *io)
 static void ram_zero_page(struct vbs_ram *ram, unsigned long index,
 			  unsigned int offset, unsigned int len)
 {
-	struct page *page;
+	void *page;
 
 	rcu_read_lock();
 	page = xa_load(&ram->pages, index);
 	if (page)
-		memzero_page(page, offset, len);
+		memset(page + offset, 0, len);
 	rcu_read_unlock();
 }
 
@@ -225,7 +212,7 @@ static void ram_zero_page(struct vbs_ram *ram, unsigned long index,
 static void ram_clear_pages(struct vbs_ram *ram, unsigned long index,
 			    unsigned long last, bool unmap)
 {
-	struct page *page;
+	void *page;
 
 	xa_for_each_range(&ram->pages, index, page, index, last) {
 		if (unmap) {
@@ -274,11 +261,11 @@ static void ram_free(struct vbs_backend *be)
 {
 	struct vbs_ram *ram = to_ram(be);
 	unsigned long index;
-	struct page *page;
+	void *page;
 
 	/* No queue is left: no grace period needed. */
 	xa_for_each(&ram->pages, index, page) {
-		__free_page(page);
+		free_page((unsigned long)page);
 		cond_resched();
 	}
 	xa_destroy(&ram->pages);
