@@ -135,15 +135,16 @@ int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 }
 
 /* Each page is a piece of its own. */
-const void *vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len)
+bool vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len, const void **va)
 {
 	u64 off = iova - GUEST_BASE;
 
 	if (off >= GUEST_SIZE || !mem->mapped[off / GUEST_PAGE] ||
 	    len > GUEST_PAGE - off % GUEST_PAGE || off % 8)
-		return NULL;
+		return false;
 	shown = mem;
-	return window + off;
+	*va = window + off;
+	return true;
 }
 
 const void *guest_place(const void *addr)

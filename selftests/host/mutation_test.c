@@ -456,7 +456,7 @@ static bool check_request(void)
 	status = vbs_req_decode(req, c.chain, &c.mem, &c.disk);
 
 	if (!check_reads(limit, limit) ||
-	    !KEPT(req->status_iova == model_status_iova(c.chain)) ||
+	    !KEPT(vbs_req_status_iova(c.chain) == model_status_iova(c.chain)) ||
 	    !KEPT(status <= VIRTIO_BLK_S_UNSUPP))
 		return false;
 	if (!c.racing && !KEPT(model_agrees(expected, status)))

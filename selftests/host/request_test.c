@@ -33,7 +33,7 @@ TEST_F(req, every_type)
 		ASSERT_EQ(ok ? S_OK : S_UNSUPP, decode())
 			TH_LOG("type %u", type);
 		ASSERT_EQ(type, t.req->type);
-		ASSERT_EQ(STATUS, t.req->status_iova);
+		ASSERT_EQ(STATUS, vbs_req_status_iova(t.chain));
 	}
 	for (bit = 16; bit < 32; bit++)
 		for (type = 0; type < 16; type++)
@@ -46,10 +46,10 @@ TEST_F(req, features)
 		u32 type;
 		u64 feature;
 	} need[] = {
-		{ T_FLUSH, BIT(FLUSH) },
-		{ T_DISCARD, BIT(DISCARD) },
-		{ T_ZEROES, BIT(WRITE_ZEROES) },
-		{ T_ERASE, BIT(SECURE_ERASE) },
+		{ T_FLUSH, FEATURE(FLUSH) },
+		{ T_DISCARD, FEATURE(DISCARD) },
+		{ T_ZEROES, FEATURE(WRITE_ZEROES) },
+		{ T_ERASE, FEATURE(SECURE_ERASE) },
 	};
 	unsigned int i;
 
@@ -118,7 +118,7 @@ TEST_F(req, header_short)
 				out(GUEST_BASE + cut, len - cut);
 			in(STATUS, 8);
 			ASSERT_EQ(S_IOERR, decode()) TH_LOG("%u", len);
-			EXPECT_EQ(STATUS + 7, t.req->status_iova);
+			EXPECT_EQ(STATUS + 7, vbs_req_status_iova(t.chain));
 			EXPECT_EQ(0, t.mem.nr_reads);
 			/* No leftovers of another request. */
 			EXPECT_EQ(0, t.req->type);
@@ -139,7 +139,7 @@ TEST_F(req, header_unmapped)
 		t.mem.mapped[1] = false;
 		ASSERT_EQ(i == 16 ? S_OK : S_IOERR, decode())
 			TH_LOG("%u bytes mapped", i);
-		EXPECT_EQ(STATUS + 2, t.req->status_iova);
+		EXPECT_EQ(STATUS + 2, vbs_req_status_iova(t.chain));
 	}
 	/* Of two pieces the second one. */
 	header(T_FLUSH, 0);
@@ -162,7 +162,7 @@ TEST_F(req, status_places)
 				in(DATA, front);
 			in(STATUS, last);
 			ASSERT_EQ(S_OK, decode());
-			ASSERT_EQ(STATUS + last - 1, t.req->status_iova);
+			ASSERT_EQ(STATUS + last - 1, vbs_req_status_iova(t.chain));
 			ASSERT_EQ(front + last - 1, t.req->data.left);
 			ASSERT_EQ(0, t.req->data.off);
 			if (front + last == 1)
@@ -177,13 +177,13 @@ TEST_F(req, status_places)
 	in(DATA, 100);
 	in(STATUS, 33);
 	EXPECT_EQ(S_OK, decode());
-	EXPECT_EQ(STATUS + 32, t.req->status_iova);
+	EXPECT_EQ(STATUS + 32, vbs_req_status_iova(t.chain));
 	EXPECT_EQ(t.bs, t.req->data.left);
 	/* IN with the status behind the data, and one piece for both. */
 	header(T_IN, 0);
 	in(DATA, t.bs + 1);
 	EXPECT_EQ(S_OK, decode());
-	EXPECT_EQ(DATA + t.bs, t.req->status_iova);
+	EXPECT_EQ(DATA + t.bs, vbs_req_status_iova(t.chain));
 	EXPECT_EQ(t.bs, t.req->data.left);
 	EXPECT_EQ(t.bs, vbs_iter_peek(&t.req->data, &iova));
 }
@@ -298,7 +298,7 @@ TEST_F(req, huge)
 			in(DATA, ~0U);
 		EXPECT_EQ(S_OK, decode());
 		EXPECT_EQ(i * 0xffffffffULL - 1, t.req->data.left);
-		EXPECT_EQ(DATA + 0xfffffffe, t.req->status_iova);
+		EXPECT_EQ(DATA + 0xfffffffe, vbs_req_status_iova(t.chain));
 
 		header(T_OUT, 0);
 		for (n = 0; n < i; n++)

@@ -23,7 +23,7 @@
 #define S_IOERR		VIRTIO_BLK_S_IOERR
 #define S_UNSUPP	VIRTIO_BLK_S_UNSUPP
 
-#define BIT(name)	(1ULL << VIRTIO_BLK_F_##name)
+#define FEATURE(name)	(1ULL << VIRTIO_BLK_F_##name)
 #define UNMAP		VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP
 
 /* As the config space has them. */
@@ -78,7 +78,7 @@ FIXTURE_SETUP(req)
 		.seg_max = VBS_SEG_MAX,
 		.capacity = 0x1000000,
 		.block_size = t.bs,
-		.features = ~0ULL & ~BIT(RO),
+		.features = ~0ULL & ~FEATURE(RO),
 	};
 }
 

@@ -88,8 +88,7 @@ static int bdev_rw(struct vbs_backend *be, struct vbs_io *io,
 
 	while (data->left) {
 		len = vbs_iter_peek(data, &iova);
-		va = vbs_mem_map(mem, iova, perm, &len);
-		if (!va) {
+		if (!vbs_mem_map(mem, iova, perm, &len, &va)) {
 			if (bio)
 				bio_io_error(bio);
 			return -EFAULT;

@@ -128,8 +128,7 @@ static int file_walk(struct vbs_mem *mem, struct vbs_iter data, u32 perm,
 
 	for (*nr = 0; data.left; (*nr)++) {
 		len = vbs_iter_peek(&data, &iova);
-		va = vbs_mem_map(mem, iova, perm, &len);
-		if (!va)
+		if (!vbs_mem_map(mem, iova, perm, &len, &va))
 			return -EFAULT;
 		if (vecs)
 			bvec_set_page(&vecs[*nr], virt_to_page(va), len,

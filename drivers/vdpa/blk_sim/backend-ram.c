@@ -126,7 +126,7 @@ static noinline int ram_page_add(struct vbs_ram *ram, unsigned long index,
 }
 
 /* Whole pages have an instruction of their own. */
-static void ram_copy(void *to, const void *from, u32 len)
+static inline void ram_copy(void *to, const void *from, u32 len)
 {
 	if (len == PAGE_SIZE && !offset_in_page(to) && !offset_in_page(from))
 		copy_page(to, (void *)from);
@@ -134,61 +134,63 @@ static void ram_copy(void *to, const void *from, u32 len)
 		memcpy(to, from, len);
 }
 
-/* The part of a transfer that lies in one page of the disk. */
-static int ram_rw_page(struct vbs_ram *ram, void *va, u64 pos, u32 len,
-		       bool write, bool nowait)
+/* @write is constant for each of the two that this is made of. */
+static __always_inline int ram_transfer(struct vbs_ram *ram, struct vbs_io *io,
+					struct vbs_mem *mem, u64 pos,
+					struct vbs_iter *data, const bool write)
 {
-	unsigned long index = pos >> PAGE_SHIFT;
-	void *page;
-	int err;
+	u32 perm = write ? VHOST_MAP_RO : VHOST_MAP_WO;
+	void *page, *va;
+	int err = 0;
+	u64 iova;
+	u32 len;
 
-	for (;;) {
-		rcu_read_lock();
-		page = xa_load(&ram->pages, index);
+	rcu_read_lock();
+	while (data->left) {
+		page = xa_load(&ram->pages, pos >> PAGE_SHIFT);
+		if (unlikely(write && !page)) {
+			rcu_read_unlock();
+			err = ram_page_add(ram, pos >> PAGE_SHIFT, io->nowait);
+			if (err)
+				return err;
+			rcu_read_lock();
+			continue;
+		}
+		len = min_t(u32, vbs_iter_peek(data, &iova),
+			    PAGE_SIZE - offset_in_page(pos));
+		if (!vbs_mem_map(mem, iova, perm, &len, &va)) {
+			err = -EFAULT;
+			break;
+		}
 		if (likely(page)) {
 			page += offset_in_page(pos);
 			ram_copy(write ? page : va, write ? va : page, len);
-		}
-		rcu_read_unlock();
-		if (likely(page))
-			return 0;
-		if (!write) {
+		} else {
 			memset(va, 0, len);
-			return 0;
 		}
-		err = ram_page_add(ram, index, nowait);
-		if (err)
-			return err;
+		if (len == data->left)
+			break;
+		vbs_iter_advance(data, len);
+		pos += len;
+		if (!io->nowait) {
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
 	}
+	rcu_read_unlock();
+	return err;
 }
 
 static int ram_rw(struct vbs_backend *be, struct vbs_io *io,
 		  struct vbs_mem *mem, u64 pos, struct vbs_iter *data,
 		  bool write)
 {
-	u32 perm = write ? VHOST_MAP_RO : VHOST_MAP_WO;
 	struct vbs_ram *ram = to_ram(be);
-	bool nowait = io->nowait;
-	u32 len;
-	u64 iova;
-	void *va;
-	int err;
 
-	while (data->left) {
-		len = min_t(u32, vbs_iter_peek(data, &iova),
-			    PAGE_SIZE - offset_in_page(pos));
-		va = vbs_mem_map(mem, iova, perm, &len);
-		if (!va)
-			return -EFAULT;
-		err = ram_rw_page(ram, va, pos, len, write, nowait);
-		if (err || len == data->left)
-			return err;
-		vbs_iter_advance(data, len);
-		pos += len;
-		if (!nowait)
-			cond_resched();
-	}
-	return 0;
+	if (write)
+		return ram_transfer(ram, io, mem, pos, data, true);
+	return ram_transfer(ram, io, mem, pos, data, false);
 }
 
 static int ram_flush(struct vbs_backend *be, struct vbs_io *io)

@@ -194,7 +194,7 @@ static inline u32 answer(const struct vbs_io *io, const struct vbs_buf *buf,
 		*io->status = status;
 		len = unlikely(err) ? 1 : io->len;
 	}
-	trace_vdpa_blk_req_done(io, buf, status, len);
+	trace_vdpa_blk_req_done(io, buf->head, status, len);
 	return len;
 }
 
@@ -433,11 +433,6 @@ static bool must_bounce(const struct vbs_vq *vq)
 				 block_mask);
 }
 
-static bool is_rw(u32 type)
-{
-	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_OUT;
-}
-
 static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
 		      struct vbs_mem *mem)
 {
@@ -468,7 +463,7 @@ static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 	struct vbs_backend *be = vq->dev->backend;
 	struct vbs_req *req = &vq->req;
 
-	if (likely(is_rw(req->type)))
+	if (likely(vbs_type_is_rw(req->type)))
 		return execute_rw(vq, io, mem);
 
 	io->sectors = 0;
@@ -493,7 +488,7 @@ static bool is_short(const struct vbs_vq *vq)
 {
 	const struct vbs_req *req = &vq->req;
 
-	if (likely(is_rw(req->type)))
+	if (likely(vbs_type_is_rw(req->type)))
 		return req->data.left <= VBS_SHORT_MAX;
 	switch (req->type) {
 	case VIRTIO_BLK_T_FLUSH:
@@ -547,23 +542,24 @@ static int start(struct vbs_vq *vq, struct vbs_io *io, bool nowait)
 {
 	struct vbs_mem *mem = &vq->mem;
 	struct vbs_req *req = &vq->req;
+	void *va;
 	u32 one = 1;
 	u8 status;
 
-	if (unlikely(!vbs_req_has_status(&vq->chain)))
+	if (unlikely(!vbs_req_has_status(&vq->chain) ||
+		     !vbs_mem_map(mem, vbs_req_status_iova(&vq->chain),
+				  VHOST_MAP_WO, &one, &va)))
 		return cannot_answer(io);
 
+	io->status = va;
 	status = vbs_req_decode(req, &vq->chain, mem, &vq->dev->disk);
 	io->type = req->type;
 	io->sector = req->sector;
-	io->nowait = nowait;
-	io->status = vbs_mem_map(mem, req->status_iova, VHOST_MAP_WO, &one);
-	if (unlikely(!io->status))
-		return -EFAULT;
 	if (unlikely(status != VIRTIO_BLK_S_OK))
 		return status == VIRTIO_BLK_S_UNSUPP ? -EOPNOTSUPP : -EIO;
 	if (nowait && !is_short(vq))
 		return -EAGAIN;
+	io->nowait = nowait;
 	if (req->type != VIRTIO_BLK_T_IN)
 		io->durable = must_be_durable(vq->dev);
 	return execute(vq, io, mem);
@@ -582,7 +578,7 @@ bool vbs_io_start(struct vbs_vq *vq, bool nowait)
 		vbs_io_put(io, err);
 		return true;
 	}
-	if (unlikely(err == -EAGAIN) && nowait)
+	if (unlikely(err) && err == -EAGAIN && nowait)
 		return false;
 	io_complete_sync(vq, io, err);
 	return true;

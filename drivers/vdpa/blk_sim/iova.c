@@ -135,13 +135,12 @@ const struct vbs_mapping *vbs_mem_find(struct vbs_mem *mem, u64 iova)
 
 int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len)
 {
-	const void *va;
+	void *va;
 	u32 n;
 
 	while (len) {
 		n = len;
-		va = vbs_mem_map(mem, iova, VHOST_MAP_RO, &n);
-		if (!va)
+		if (!vbs_mem_map(mem, iova, VHOST_MAP_RO, &n, &va))
 			return -EFAULT;
 		memcpy(buf, va, n);
 		iova += n;
@@ -162,8 +161,7 @@ int vbs_iter_write(struct vbs_iter *iter, struct vbs_mem *mem, const void *buf,
 
 	while (len) {
 		n = min(vbs_iter_peek(iter, &iova), len);
-		va = vbs_mem_map(mem, iova, VHOST_MAP_WO, &n);
-		if (!va)
+		if (!vbs_mem_map(mem, iova, VHOST_MAP_WO, &n, &va))
 			return -EFAULT;
 		memcpy(va, buf, n);
 		vbs_iter_advance(iter, n);
@@ -184,8 +182,7 @@ static int area_pages(const struct vbs_area *area, struct vbs_mem *mem,
 	while (iova < end) {
 		want = min_t(u64, end - iova, PAGE_SIZE - offset_in_page(iova));
 		len = want;
-		va = vbs_mem_map(mem, iova, perm, &len);
-		if (!va || len < want ||
+		if (!vbs_mem_map(mem, iova, perm, &len, &va) || len < want ||
 		    offset_in_page(va) != offset_in_page(iova))
 			return -EFAULT;
 		*pages++ = virt_to_page(va);
@@ -206,8 +203,7 @@ int vbs_area_map(struct vbs_area *area, struct vbs_mem *mem, u32 perm)
 		return -EFAULT;
 
 	area->vmap = NULL;
-	area->va = vbs_mem_map(mem, area->iova, perm, &len);
-	if (!area->va)
+	if (!vbs_mem_map(mem, area->iova, perm, &len, &area->va))
 		return -EFAULT;
 	if (len == area->len)
 		return 0;

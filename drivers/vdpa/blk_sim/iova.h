@@ -113,44 +113,50 @@ const struct vbs_mapping *vbs_mem_find(struct vbs_mem *mem, u64 iova);
  * @iova: the address
  * @perm: VHOST_MAP_RO to read, VHOST_MAP_WO to write
  * @len: bytes wanted; set to what is contiguous from @iova, at most that
+ * @va: set to its kernel address
  *
  * Takes no lock.
  *
- * Return: a kernel address, or NULL when the address is not mapped with @perm.
+ * Return: false when the address is not mapped with @perm.
  */
-static inline void *vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm,
-				u32 *len)
+static inline bool vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm,
+			       u32 *len, void **va)
 {
 	const struct vbs_mapping *map;
 	u64 room;
 
-	if (mem->identity)
-		return phys_to_virt(iova);
+	if (mem->identity) {
+		*va = phys_to_virt(iova);
+		return true;
+	}
 
 	map = mem->hits[(iova >> PAGE_SHIFT) & (VBS_MEM_HITS - 1)];
 	if (!map || iova < map->iova || iova > map->last) {
 		map = vbs_mem_find(mem, iova);
 		if (!map)
-			return NULL;
+			return false;
 	}
 	if ((map->perm & perm) != perm)
-		return NULL;
+		return false;
 
 	room = map->last - iova;
 	if (*len > room)
 		*len = room + 1;
-	return (void *)(iova + map->to_va);
+	*va = (void *)(iova + map->to_va);
+	return true;
 }
 
 /* As ring.h says. */
-static inline const void *vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len)
+static inline bool vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len,
+				const void **va)
 {
 	u32 n = len;
-	const void *va = vbs_mem_map(mem, iova, VHOST_MAP_RO, &n);
+	void *at;
 
-	if (unlikely(n < len || (unsigned long)va & (sizeof(u64) - 1)))
-		return NULL;
-	return va;
+	if (!vbs_mem_map(mem, iova, VHOST_MAP_RO, &n, &at))
+		return false;
+	*va = at;
+	return n == len && !((unsigned long)at & (sizeof(u64) - 1));
 }
 
 #endif /* VBS_IOVA_H */

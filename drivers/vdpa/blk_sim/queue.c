@@ -219,6 +219,7 @@ enum vq_batch_end {
 
 static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 {
+	unsigned long now;
 	int ret, n;
 	u16 pos;
 
@@ -229,15 +230,17 @@ static int vq_batch_start(struct vbs_vq *vq, bool nowait)
 			return ret;
 		if (trace_vdpa_blk_req_start_enabled() && !vq->put_back)
 			trace_vdpa_blk_req_start(vq);
-		vq->put_back = !vbs_io_start(vq, nowait);
-		if (vq->put_back) {
+		if (unlikely(!vbs_io_start(vq, nowait))) {
 			vbs_ring_unpop(&vq->ring, pos);
+			vq->put_back = true;
 			return VQ_MUST_WAIT;
 		}
+		vq->put_back = false;
 		vq->served++;
 		/* What has ended waits for its end to be published. */
+		now = jiffies;
 		if (need_resched() || atomic_read(&vq->waiters) ||
-		    time_after(jiffies, vq->batch_start))
+		    now != vq->batch_start)
 			break;
 	}
 	return VQ_MORE;

@@ -12,8 +12,7 @@
 
 #include "request.h"
 
-/* The limits that SEG_MAX and SIZE_MAX announce. */
-static bool check_segs(struct vbs_iter iter, u32 seg_max)
+bool vbs_segs_ok(struct vbs_iter iter, u32 seg_max)
 {
 	u64 iova;
 	u32 len;
@@ -63,37 +62,6 @@ static bool has(const struct vbs_disk *disk, unsigned int bit)
 	return disk->features & (1ULL << bit);
 }
 
-/* Sectors inside the disk, and whole logical blocks. */
-static bool range_ok(const struct vbs_disk *disk, u64 sector, u64 nr)
-{
-	u32 mask = (disk->block_size >> VBS_SECTOR_SHIFT) - 1;
-	/* It may grow at any time. */
-	u64 capacity = READ_ONCE(disk->capacity);
-
-	if (sector > capacity || nr > capacity - sector)
-		return false;
-	return !(sector & mask) && !(nr & mask);
-}
-
-/* @nr_segs: at most so many segments have data */
-static u8 decode_rw(struct vbs_req *req, const struct vbs_disk *disk,
-		    u32 nr_segs)
-{
-	u64 len = req->data.left;
-
-	if (req->type == VIRTIO_BLK_T_OUT && disk->readonly)
-		return VIRTIO_BLK_S_IOERR;
-	if (len & ((1 << VBS_SECTOR_SHIFT) - 1))
-		return VIRTIO_BLK_S_IOERR;
-	if (!range_ok(disk, req->sector, len >> VBS_SECTOR_SHIFT))
-		return VIRTIO_BLK_S_IOERR;
-	/* What holds for all together holds for each. */
-	if (unlikely(len > VBS_SIZE_MAX || nr_segs > disk->seg_max) &&
-	    !check_segs(req->data, disk->seg_max))
-		return VIRTIO_BLK_S_IOERR;
-	return VIRTIO_BLK_S_OK;
-}
-
 /* Section 5.2.6.2 has the answer to each flag. */
 static u8 decode_range(struct vbs_req *req, struct vbs_range *range,
 		       const struct virtio_blk_discard_write_zeroes *raw,
@@ -110,7 +78,7 @@ static u8 decode_range(struct vbs_req *req, struct vbs_range *range,
 	if (range->unmap && req->type != VIRTIO_BLK_T_WRITE_ZEROES)
 		return VIRTIO_BLK_S_UNSUPP;
 	if (range->nr > VBS_MAX_RANGE_SECTORS ||
-	    !range_ok(disk, range->sector, range->nr))
+	    !vbs_range_ok(disk, range->sector, range->nr))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -140,13 +108,21 @@ static u8 decode_ranges(struct vbs_req *req, struct vbs_mem *mem,
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 decode_type(struct vbs_req *req, u32 nr_segs, struct vbs_mem *mem,
-		      const struct vbs_disk *disk)
+int vbs_req_copy_header(struct vbs_req *req, const struct vbs_chain *chain,
+			struct vbs_mem *mem)
+{
+	struct vbs_iter iter = {
+		.seg = chain->segs,
+		.left = chain->out_len,
+	};
+
+	return vbs_iter_read(&iter, mem, &req->hdr, sizeof(req->hdr));
+}
+
+u8 vbs_req_decode_other(struct vbs_req *req, struct vbs_mem *mem,
+			const struct vbs_disk *disk)
 {
 	switch (req->type) {
-	case VIRTIO_BLK_T_IN:
-	case VIRTIO_BLK_T_OUT:
-		return decode_rw(req, disk, nr_segs);
 	case VIRTIO_BLK_T_FLUSH:
 		return has(disk, VIRTIO_BLK_F_FLUSH) ? VIRTIO_BLK_S_OK :
 						       VIRTIO_BLK_S_UNSUPP;
@@ -164,86 +140,4 @@ static u8 decode_type(struct vbs_req *req, u32 nr_segs, struct vbs_mem *mem,
 	default:
 		return VIRTIO_BLK_S_UNSUPP;
 	}
-}
-
-static bool type_reads_disk(u32 type)
-{
-	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
-}
-
-static noinline const struct virtio_blk_outhdr *
-copy_header(struct vbs_req *req, const struct vbs_chain *chain,
-	    struct vbs_mem *mem)
-{
-	struct vbs_iter iter = {
-		.seg = chain->segs,
-		.left = chain->out_len,
-	};
-
-	if (vbs_iter_read(&iter, mem, &req->hdr, sizeof(req->hdr)))
-		return NULL;
-	return &req->hdr;
-}
-
-/* Nearly always in a descriptor of its own. */
-static bool read_header(struct vbs_req *req, const struct vbs_chain *chain,
-			struct vbs_mem *mem)
-{
-	const struct virtio_blk_outhdr *hdr = NULL;
-
-	if (chain->out_len < sizeof(*hdr))
-		return false;
-	if (likely(chain->segs[0].len >= sizeof(*hdr)))
-		hdr = vbs_mem_peek(mem, chain->segs[0].iova, sizeof(*hdr));
-	if (unlikely(!hdr)) {
-		hdr = copy_header(req, chain, mem);
-		if (!hdr)
-			return false;
-	}
-	req->type = __virtio32_to_cpu(true, READ_ONCE(hdr->type));
-	req->sector = __virtio64_to_cpu(true, READ_ONCE(hdr->sector));
-	return true;
-}
-
-/*
- * What is behind the header, and before the status.  Returns how many segments
- * that can be.
- */
-static u32 find_data(struct vbs_req *req, const struct vbs_chain *chain)
-{
-	u32 n, skip = sizeof(req->hdr);
-	u64 iova;
-
-	req->data.off = 0;
-	if (type_reads_disk(req->type)) {
-		req->data.seg = chain->segs + chain->nr_out;
-		req->data.left = chain->buf.in_len - 1;
-		return chain->nr_in;
-	}
-	req->data.seg = chain->segs;
-	req->data.left = chain->out_len;
-	for (; skip; skip -= n) {
-		n = vbs_iter_peek(&req->data, &iova);
-		n = min_t(u32, n, skip);
-		vbs_iter_advance(&req->data, n);
-	}
-	return chain->nr_out;
-}
-
-u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
-		  struct vbs_mem *mem, const struct vbs_disk *disk)
-{
-	const struct vbs_seg *last =
-		&chain->segs[chain->nr_out + chain->nr_in - 1];
-	u32 nr_segs;
-
-	req->status_iova = last->iova + last->len - 1;
-	if (unlikely(!read_header(req, chain, mem))) {
-		/* For the trace. */
-		req->type = 0;
-		req->sector = 0;
-		return VIRTIO_BLK_S_IOERR;
-	}
-	nr_segs = find_data(req, chain);
-	return decode_type(req, nr_segs, mem, disk);
 }

@@ -9,8 +9,10 @@
 
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/kernel.h>
 #include <linux/types.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_byteorder.h>
 
 #include "ring.h"
 
@@ -112,7 +114,6 @@ struct vbs_range {
  * @type: VIRTIO_BLK_T_*
  * @sector: first sector of IN and OUT
  * @data: data to read or to fill in
- * @status_iova: where the status byte goes
  * @nr_ranges: ranges of DISCARD and WRITE_ZEROES
  * @ranges: a copy, so that the client cannot change what was checked
  * @hdr: a copy of the header, where it could not be read in place
@@ -121,7 +122,6 @@ struct vbs_req {
 	u32 type;
 	u64 sector;
 	struct vbs_iter data;
-	u64 status_iova;
 	u32 nr_ranges;
 	struct vbs_range ranges[VBS_MAX_RANGES];
 	struct virtio_blk_outhdr hdr;
@@ -137,17 +137,15 @@ static inline bool vbs_req_has_status(const struct vbs_chain *chain)
 }
 
 /**
- * vbs_req_decode - find out what a chain asks for, and check it
- * @req: filled in; @status_iova in any case
- * @chain: a chain with room for a status byte
- * @mem: the client's memory
- * @disk: what to check against
- *
- * Return: VIRTIO_BLK_S_OK when @req can be executed, or the status to complete
- * it with.
+ * vbs_req_status_iova - where the status byte goes
+ * @chain: a chain with room for one
  */
-u8 vbs_req_decode(struct vbs_req *req, const struct vbs_chain *chain,
-		  struct vbs_mem *mem, const struct vbs_disk *disk);
+static inline u64 vbs_req_status_iova(const struct vbs_chain *chain)
+{
+	const struct vbs_seg *end = chain->segs + chain->nr_out + chain->nr_in;
+
+	return end[-1].iova + end[-1].len - 1;
+}
 
 /**
  * vbs_iter_aligned - do the segments that are left suit a device?
@@ -166,6 +164,140 @@ static inline u8 vbs_errno_to_status(int err)
 	if (likely(!err))
 		return VIRTIO_BLK_S_OK;
 	return err == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
+
+/* ---- request.c: the parts of vbs_req_decode() that few requests need ---- */
+
+/* All of a header that is not in one piece, to @hdr.  Return: 0 or -EFAULT. */
+int vbs_req_copy_header(struct vbs_req *req, const struct vbs_chain *chain,
+			struct vbs_mem *mem);
+
+/* The limits that SEG_MAX and SIZE_MAX announce, segment by segment. */
+bool vbs_segs_ok(struct vbs_iter iter, u32 seg_max);
+
+/* What is neither IN nor OUT. */
+u8 vbs_req_decode_other(struct vbs_req *req, struct vbs_mem *mem,
+			const struct vbs_disk *disk);
+
+/* ---- those that all need: in line, as a call would cost as much ---- */
+
+/* Sectors inside the disk, and whole logical blocks. */
+static inline bool vbs_range_ok(const struct vbs_disk *disk, u64 sector, u64 nr)
+{
+	u32 mask = (disk->block_size >> VBS_SECTOR_SHIFT) - 1;
+	/* It may grow at any time. */
+	u64 capacity = READ_ONCE(disk->capacity);
+
+	if (sector > capacity || nr > capacity - sector)
+		return false;
+	return !(sector & mask) && !(nr & mask);
+}
+
+/* @nr_segs: at most so many segments have data */
+static inline u8 vbs_req_decode_rw(const struct vbs_req *req,
+				   const struct vbs_disk *disk, u32 nr_segs)
+{
+	u64 len = req->data.left;
+
+	if (req->type == VIRTIO_BLK_T_OUT && disk->readonly)
+		return VIRTIO_BLK_S_IOERR;
+	if (len & ((1 << VBS_SECTOR_SHIFT) - 1))
+		return VIRTIO_BLK_S_IOERR;
+	if (!vbs_range_ok(disk, req->sector, len >> VBS_SECTOR_SHIFT))
+		return VIRTIO_BLK_S_IOERR;
+	/* What holds for all together holds for each. */
+	if (unlikely(len > VBS_SIZE_MAX || nr_segs > disk->seg_max) &&
+	    !vbs_segs_ok(req->data, disk->seg_max))
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
+static inline bool vbs_type_is_rw(u32 type)
+{
+	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_OUT;
+}
+
+static inline bool vbs_type_reads_disk(u32 type)
+{
+	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
+}
+
+/* Nearly always in a descriptor of its own. */
+static inline bool vbs_req_read_header(struct vbs_req *req,
+				       const struct vbs_chain *chain,
+				       struct vbs_mem *mem)
+{
+	const struct virtio_blk_outhdr *hdr;
+	const void *va;
+
+	if (unlikely(chain->out_len < sizeof(*hdr)))
+		return false;
+	if (unlikely(chain->segs[0].len < sizeof(*hdr) ||
+		     !vbs_mem_peek(mem, chain->segs[0].iova, sizeof(*hdr),
+				   &va))) {
+		if (vbs_req_copy_header(req, chain, mem))
+			return false;
+		va = &req->hdr;
+	}
+	hdr = va;
+	req->type = __virtio32_to_cpu(true, READ_ONCE(hdr->type));
+	req->sector = __virtio64_to_cpu(true, READ_ONCE(hdr->sector));
+	return true;
+}
+
+/*
+ * What is behind the header, and before the status.  Returns how many segments
+ * that can be.
+ */
+static inline u32 vbs_req_find_data(struct vbs_req *req,
+				    const struct vbs_chain *chain)
+{
+	u32 n, skip = sizeof(req->hdr);
+	u64 iova;
+
+	req->data.off = 0;
+	if (vbs_type_reads_disk(req->type)) {
+		req->data.seg = chain->segs + chain->nr_out;
+		req->data.left = chain->buf.in_len - 1;
+		return chain->nr_in;
+	}
+	req->data.seg = chain->segs;
+	req->data.left = chain->out_len;
+	for (; skip; skip -= n) {
+		n = vbs_iter_peek(&req->data, &iova);
+		n = min_t(u32, n, skip);
+		vbs_iter_advance(&req->data, n);
+	}
+	return chain->nr_out;
+}
+
+/**
+ * vbs_req_decode - find out what a chain asks for, and check it
+ * @req: filled in
+ * @chain: a chain with room for a status byte
+ * @mem: the client's memory
+ * @disk: what to check against
+ *
+ * Return: VIRTIO_BLK_S_OK when @req can be executed, or the status to complete
+ * it with.
+ */
+static inline u8 vbs_req_decode(struct vbs_req *req,
+				const struct vbs_chain *chain,
+				struct vbs_mem *mem,
+				const struct vbs_disk *disk)
+{
+	u32 nr_segs;
+
+	if (unlikely(!vbs_req_read_header(req, chain, mem))) {
+		/* For the trace. */
+		req->type = 0;
+		req->sector = 0;
+		return VIRTIO_BLK_S_IOERR;
+	}
+	nr_segs = vbs_req_find_data(req, chain);
+	if (unlikely(!vbs_type_is_rw(req->type)))
+		return vbs_req_decode_other(req, mem, disk);
+	return vbs_req_decode_rw(req, disk, nr_segs);
 }
 
 #endif /* VBS_REQUEST_H */

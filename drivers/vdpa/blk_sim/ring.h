@@ -40,16 +40,16 @@ int vbs_mem_read(struct vbs_mem *mem, u64 iova, void *buf, u32 len);
  * @mem: address space
  * @iova: where
  * @len: bytes
+ * @va: set to the place; who reads there uses READ_ONCE(), and looks at nothing
+ *	twice
  *
- * Who reads there uses READ_ONCE(), and looks at nothing twice.
- *
- * Return: the place, or NULL when it is not mapped for reading, not in one piece
- * or not aligned to 8 bytes: vbs_mem_read() may still do.
+ * Return: false when it is not mapped for reading, not in one piece or not
+ * aligned to 8 bytes: vbs_mem_read() may still do.
  */
 #ifdef __KERNEL__
 #include "iova.h"
 #else
-const void *vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len);
+bool vbs_mem_peek(struct vbs_mem *mem, u64 iova, u32 len, const void **va);
 #endif
 
 /**
@@ -278,7 +278,8 @@ static inline void vbs_chain_begin(struct vbs_chain *chain,
  * @in: it is device-writable
  *
  * Sections 2.7.4.2 and 2.8.17: device-readable segments come before the writable
- * ones.
+ * ones.  Nobody walks past VBS_RING_MAX descriptors that are not empty, which
+ * bounds the segments.
  *
  * Return: 0, or the negated enum vbs_ring_error.
  */
@@ -287,8 +288,6 @@ static inline int vbs_chain_add(struct vbs_chain *chain, struct vbs_walk *walk,
 {
 	if (!len)
 		return 0;
-	if (walk->next == &chain->segs[VBS_RING_MAX])
-		return -VBS_RING_LOOP;
 	if (in && !walk->in) {
 		walk->in = walk->next;
 		chain->out_len = walk->len;
@@ -336,23 +335,31 @@ static inline bool vbs_ring_skips(const struct vbs_ring *ring,
 }
 
 /* ring-split.c and ring-packed.c: what the functions below choose from. */
-int vbs_split_pop(struct vbs_ring *ring, struct vbs_mem *mem,
-		  struct vbs_chain *chain);
-void vbs_split_push(struct vbs_ring *ring, const struct vbs_buf *buf, u32 len);
 bool vbs_split_publish(struct vbs_ring *ring);
 void vbs_split_disable_kick(struct vbs_ring *ring);
 bool vbs_split_pending(const struct vbs_ring *ring);
 bool vbs_split_enable_kick(struct vbs_ring *ring);
 
 bool vbs_packed_valid_base(const struct vbs_ring *ring, u32 base);
-int vbs_packed_pop(struct vbs_ring *ring, struct vbs_mem *mem,
-		   struct vbs_chain *chain);
-void vbs_packed_push(struct vbs_ring *ring, const struct vbs_buf *buf,
-		     u32 len);
 bool vbs_packed_publish(struct vbs_ring *ring);
 void vbs_packed_disable_kick(struct vbs_ring *ring);
 bool vbs_packed_pending(const struct vbs_ring *ring);
 bool vbs_packed_enable_kick(struct vbs_ring *ring);
+
+/*
+ * For vbs_packed_pop(): why an indirect descriptor is none (section 2.8.19: never
+ * in a list), and a chain without one.  It begins at @pos with @flags, @used is
+ * where the ring is full.  Returns how many descriptors it has, or the negated
+ * enum vbs_ring_error.
+ */
+int vbs_packed_refuse(const struct vbs_ring *ring);
+int vbs_packed_walk_list(const struct vbs_ring *ring, struct vbs_chain *chain,
+			 unsigned int pos, unsigned int flags,
+			 unsigned int used);
+
+/* A call for each chain costs as much as what is done for it. */
+#include "ring-split.h"
+#include "ring-packed.h"
 
 /**
  * vbs_ring_pop - take the next chain that is available

@@ -37,9 +37,8 @@ TRACE_EVENT(vdpa_blk_req_start,
 );
 
 TRACE_EVENT(vdpa_blk_req_done,
-	TP_PROTO(const struct vbs_io *io, const struct vbs_buf *buf,
-		 u8 status, u32 len),
-	TP_ARGS(io, buf, status, len),
+	TP_PROTO(const struct vbs_io *io, u16 id, u8 status, u32 len),
+	TP_ARGS(io, id, status, len),
 	TP_STRUCT__entry(
 		__string(disk, vbs_name(io->vq->dev))
 		__field(u16, vq)
@@ -52,7 +51,7 @@ TRACE_EVENT(vdpa_blk_req_done,
 	TP_fast_assign(
 		__assign_str(disk);
 		__entry->vq = io->vq->index;
-		__entry->head = buf->head;
+		__entry->head = id;
 		__entry->type = io->type;
 		__entry->sector = io->sector;
 		__entry->len = len;
