@@ -79,6 +79,14 @@ int vbs_mem_read(struct vbs_mem *m, u64 iova, void *buf, u32 len)
 	return 0;
 }
 
+bool vbs_mem_peek(struct vbs_mem *m, u64 iova, u32 len, const void **va)
+{
+	u64 off = iova - MEM_BASE;
+
+	*va = m->bytes + off;
+	return off <= MEM_SIZE && len <= MEM_SIZE - off && !(off % 8);
+}
+
 /* ---- the driver's side ---- */
 
 static struct vring_desc desc(u64 off, u32 len, u16 flags, u16 next)
@@ -108,9 +116,9 @@ static void split_alloc(struct vbs_ring *ring, u32 num)
 {
 	ring->num = num;
 	ring->event_idx = true;
-	ring->desc = need(calloc(1, vbs_ring_desc_size(num)));
-	ring->avail = need(calloc(1, vbs_ring_avail_size(num, true)));
-	ring->used = need(calloc(1, vbs_ring_used_size(num, true)));
+	ring->desc = need(calloc(1, vbs_ring_desc_size(ring)));
+	ring->avail = need(calloc(1, vbs_ring_avail_size(ring)));
+	ring->used = need(calloc(1, vbs_ring_used_size(ring)));
 	vbs_ring_init(ring, 0);
 }
 
@@ -210,7 +218,7 @@ static void serve(const struct bench_case *c, struct vbs_ring *ring, u32 n)
 		if (vbs_req_decode(&req, &chain, &mem, &disk) !=
 		    VIRTIO_BLK_S_OK || req.data.left != c->segs * SEG_LEN)
 			wrong(c, "not the request that was laid out");
-		vbs_ring_push(ring, chain.head, 1 + req.data.left);
+		vbs_ring_push(ring, &chain.buf, 1 + req.data.left);
 	}
 	vbs_ring_publish(ring);
 	if ((u16)(c->layout->used(ring) - before) != n)

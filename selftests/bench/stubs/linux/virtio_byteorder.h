@@ -27,7 +27,10 @@ static inline u64 __virtio64_to_cpu(bool little, __virtio64 val)
 #define __cpu_to_virtio32	__virtio32_to_cpu
 #define __cpu_to_virtio64	__virtio64_to_cpu
 
+#define le16_to_cpu(val)	le16toh(val)
 #define le32_to_cpu(val)	le32toh(val)
 #define le64_to_cpu(val)	le64toh(val)
+#define cpu_to_le16(val)	htole16(val)
+#define cpu_to_le32(val)	htole32(val)
 
 #endif
