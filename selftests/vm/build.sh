@@ -60,7 +60,7 @@ make_all() {
 	set -e
 	release=$(basename "$modules")
 	make -C /vdpa-blk "KDIR=$kdir" ${arch:+"ARCH=$arch"} modules
-	make -C /vdpa-blk/selftests TARGETS=vdpa_blk \
+	make -C /vdpa-blk/selftests "TARGETS=vdpa_blk bench" \
 		KSFT_DIR=/ksft/tools/testing/selftests
 
 	index=/tmp/index/lib/modules/$release
