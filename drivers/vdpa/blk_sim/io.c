@@ -433,6 +433,16 @@ static bool must_bounce(const struct vbs_vq *vq)
 				 block_mask);
 }
 
+/*
+ * Section 5.2.6.2: a driver without FLUSH takes every write for durable, and so
+ * does one that has switched the write cache off.
+ */
+static bool must_be_durable(const struct vbs_dev *dev)
+{
+	return !(dev->disk.features & BIT_ULL(VIRTIO_BLK_F_FLUSH)) ||
+	       !READ_ONCE(dev->wce);
+}
+
 static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
 		      struct vbs_mem *mem)
 {
@@ -442,8 +452,16 @@ static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
 	struct vbs_iter *data = &vq->req.data;
 	int err;
 
+	/* Done in a moment, unless memory has to be found. */
+	if (io->nowait && data->left > VBS_SHORT_MAX)
+		return -EAGAIN;
 	io->sectors = data->left >> VBS_SECTOR_SHIFT;
-	io->len = write ? 1 : 1 + data->left;
+	if (write) {
+		io->len = 1;
+		io->durable = must_be_durable(vq->dev);
+	} else {
+		io->len = 1 + data->left;
+	}
 	if (sectors_bad(vq->dev, vq->req.sector, io->sectors))
 		return -EIO;
 	if (!be->ops->rw_buf || !must_bounce(vq))
@@ -458,6 +476,19 @@ static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
 	return err;
 }
 
+/* Done in a moment; of IN and OUT execute_rw() knows. */
+static bool is_short(const struct vbs_vq *vq)
+{
+	switch (vq->req.type) {
+	case VIRTIO_BLK_T_FLUSH:
+		return !vq->dev->backend->ops->flush_sleeps;
+	case VIRTIO_BLK_T_GET_ID:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 {
 	struct vbs_backend *be = vq->dev->backend;
@@ -466,8 +497,11 @@ static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 	if (likely(vbs_type_is_rw(req->type)))
 		return execute_rw(vq, io, mem);
 
+	if (io->nowait && !is_short(vq))
+		return -EAGAIN;
 	io->sectors = 0;
 	io->len = 1;
+	io->durable = must_be_durable(vq->dev);
 	switch (req->type) {
 	case VIRTIO_BLK_T_FLUSH:
 		if (atomic_read(&vq->dev->flush_lost) &&
@@ -481,33 +515,6 @@ static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 	default:
 		return io_sleeping(vq, io, req->nr_ranges);
 	}
-}
-
-/* Done in a moment, unless memory has to be found. */
-static bool is_short(const struct vbs_vq *vq)
-{
-	const struct vbs_req *req = &vq->req;
-
-	if (likely(vbs_type_is_rw(req->type)))
-		return req->data.left <= VBS_SHORT_MAX;
-	switch (req->type) {
-	case VIRTIO_BLK_T_FLUSH:
-		return !vq->dev->backend->ops->flush_sleeps;
-	case VIRTIO_BLK_T_GET_ID:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/*
- * Section 5.2.6.2: a driver without FLUSH takes every write for durable, and so
- * does one that has switched the write cache off.
- */
-static bool must_be_durable(const struct vbs_dev *dev)
-{
-	return !(dev->disk.features & BIT_ULL(VIRTIO_BLK_F_FLUSH)) ||
-	       !READ_ONCE(dev->wce);
 }
 
 static struct vbs_io *io_take(struct vbs_vq *vq)
@@ -557,11 +564,7 @@ static int start(struct vbs_vq *vq, struct vbs_io *io, bool nowait)
 	io->sector = req->sector;
 	if (unlikely(status != VIRTIO_BLK_S_OK))
 		return status == VIRTIO_BLK_S_UNSUPP ? -EOPNOTSUPP : -EIO;
-	if (nowait && !is_short(vq))
-		return -EAGAIN;
 	io->nowait = nowait;
-	if (req->type != VIRTIO_BLK_T_IN)
-		io->durable = must_be_durable(vq->dev);
 	return execute(vq, io, mem);
 }
 
