@@ -10,6 +10,8 @@
  * virtio-vdpa, the kernel's own client, needs no table: its IOVAs are physical
  * addresses.
  */
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -77,10 +79,13 @@ int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm)
 	if (err) {
 		mapping_ref(map, false);
 		kfree(map);
-	} else if (offset_in_page(iova | size) || offset_in_page(pa)) {
-		WRITE_ONCE(as->odd, true);
+		return err;
 	}
-	return err;
+	atomic_inc(&as->nr);
+	atomic64_add(size, &as->bytes);
+	if (offset_in_page(iova | size) || offset_in_page(pa))
+		WRITE_ONCE(as->odd, true);
+	return 0;
 }
 
 /*
@@ -103,6 +108,8 @@ struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last)
 
 	mt_for_each(&as->tree, map, index, last) {
 		mapping_erase(as, map);
+		atomic_dec(&as->nr);
+		atomic64_sub(map->last - map->iova + 1, &as->bytes);
 		map->next = gone;
 		gone = map;
 		cond_resched();
@@ -124,12 +131,44 @@ void vbs_mappings_free(struct vbs_mapping *gone)
 	}
 }
 
+/*
+ * A client has a few large mappings or thousands of small ones.  With places for
+ * twice their number, each as wide as one of them, most have one of their own.
+ */
+int vbs_mem_init(struct vbs_mem *mem, struct vbs_as *as)
+{
+	unsigned int nr = max_t(int, atomic_read(&as->nr), 1);
+	u64 bytes = atomic64_read(&as->bytes);
+
+	*mem = (struct vbs_mem){ .as = as, .identity = as->identity };
+	if (mem->identity)
+		return 0;
+	mem->shift = ilog2(max_t(u64, bytes / nr, 1));
+	nr = clamp_t(u64, 2ULL * nr, VBS_MEM_HITS_MIN, VBS_MEM_HITS_MAX);
+	mem->mask = roundup_pow_of_two(nr) - 1;
+	mem->hits = kvcalloc(mem->mask + 1, sizeof(*mem->hits),
+			     GFP_KERNEL_ACCOUNT);
+	return mem->hits ? 0 : -ENOMEM;
+}
+
+void vbs_mem_destroy(struct vbs_mem *mem)
+{
+	kvfree(mem->hits);
+	mem->hits = NULL;
+}
+
+void vbs_mem_forget(struct vbs_mem *mem)
+{
+	if (mem->hits)
+		memset(mem->hits, 0, (mem->mask + 1) * sizeof(*mem->hits));
+}
+
 const struct vbs_mapping *vbs_mem_find(struct vbs_mem *mem, u64 iova)
 {
 	const struct vbs_mapping *map = mtree_load(&mem->as->tree, iova);
 
 	if (map)
-		mem->hits[(iova >> PAGE_SHIFT) & (VBS_MEM_HITS - 1)] = map;
+		*vbs_mem_hit(mem, iova) = map;
 	return map;
 }
 

@@ -11,8 +11,9 @@
 #include <linux/mm.h>
 #include <linux/vhost_iotlb.h>
 
-/* Mappings that a queue remembers; a power of two. */
-#define VBS_MEM_HITS	64
+/* Mappings that a queue remembers, at least and at most; powers of two. */
+#define VBS_MEM_HITS_MIN	64
+#define VBS_MEM_HITS_MAX	4096
 
 /**
  * struct vbs_mapping - a physically contiguous range of client memory
@@ -37,12 +38,16 @@ struct vbs_mapping {
  * @identity: the client is virtio-vdpa, an IOVA is a physical address.  Set by
  *	its ring allocation, which user space has no way to cause, and cleared
  *	by every reset; changes only while no queue runs
+ * @nr: ranges in @tree
+ * @bytes: in all of them
  * @odd: a range does not begin and end with a page, or its addresses differ in
  *	their offset in a page, so that the alignment of an IOVA says nothing
  *	of the memory behind.  Stays until all ranges are gone
  */
 struct vbs_as {
 	struct maple_tree tree;
+	atomic_t nr;
+	atomic64_t bytes;
 	bool identity;
 	bool odd;
 };
@@ -51,16 +56,21 @@ struct vbs_as {
  * struct vbs_mem - an address space in use by a queue, under vbs_vq.lock
  * @as: the address space
  * @identity: that of @as
- * @hits: mappings found before, by the page of the address
+ * @shift: log2 of the size that a mapping had on average
+ * @mask: entries of @hits, less one
+ * @hits: mappings found before, by what is left of the address; NULL when
+ *	@identity
  *
  * What was found stays valid while the lock is held: whoever removes a mapping
- * takes the lock of every queue, and calls vbs_mem_init(), before it lets the
+ * takes the lock of every queue, and calls vbs_mem_forget(), before it lets the
  * pages go.
  */
 struct vbs_mem {
 	struct vbs_as *as;
 	bool identity;
-	const struct vbs_mapping *hits[VBS_MEM_HITS];
+	u8 shift;
+	u32 mask;
+	const struct vbs_mapping **hits;
 };
 
 void vbs_as_init(struct vbs_as *as);
@@ -95,13 +105,25 @@ struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last);
 void vbs_mappings_free(struct vbs_mapping *gone);
 
 /**
- * vbs_mem_init - know nothing of an address space
+ * vbs_mem_init - begin to use an address space
  * @mem: overwritten
- * @as: the address space
+ * @as: the address space, with the mappings that a client begins with
+ *
+ * May sleep.  Return: 0 or -ENOMEM; vbs_mem_destroy() is due after 0.
  */
-static inline void vbs_mem_init(struct vbs_mem *mem, struct vbs_as *as)
+int vbs_mem_init(struct vbs_mem *mem, struct vbs_as *as);
+void vbs_mem_destroy(struct vbs_mem *mem);
+
+/**
+ * vbs_mem_forget - know nothing of mappings any more
+ * @mem: in use
+ */
+void vbs_mem_forget(struct vbs_mem *mem);
+
+static inline const struct vbs_mapping **vbs_mem_hit(const struct vbs_mem *mem,
+						     u64 iova)
 {
-	*mem = (struct vbs_mem){ .as = as, .identity = as->identity };
+	return &mem->hits[(iova >> mem->shift) & mem->mask];
 }
 
 /* For vbs_mem_map(): looks in the tree, and remembers. */
@@ -130,7 +152,7 @@ static inline bool vbs_mem_map(struct vbs_mem *mem, u64 iova, u32 perm,
 		return true;
 	}
 
-	map = mem->hits[(iova >> PAGE_SHIFT) & (VBS_MEM_HITS - 1)];
+	map = *vbs_mem_hit(mem, iova);
 	if (!map || iova < map->iova || iova > map->last) {
 		map = vbs_mem_find(mem, iova);
 		if (!map)

@@ -50,6 +50,7 @@ static void vq_unmap_ring(struct vbs_vq *vq)
 	vbs_area_unmap(&vq->desc);
 	vbs_area_unmap(&vq->avail);
 	vbs_area_unmap(&vq->used);
+	vbs_mem_destroy(&vq->mem);
 }
 
 static void vq_break(struct vbs_vq *vq, const char *why)
@@ -71,7 +72,9 @@ static int vq_map_ring(struct vbs_vq *vq)
 	struct vbs_mem *mem = &vq->mem;
 	int err;
 
-	vbs_mem_init(mem, &vq->dev->as);
+	err = vbs_mem_init(mem, &vq->dev->as);
+	if (err)
+		return err;
 	vq->desc.len = vbs_ring_desc_size(ring);
 	vq->avail.len = vbs_ring_avail_size(ring);
 	vq->used.len = vbs_ring_used_size(ring);
@@ -185,7 +188,7 @@ void vbs_vq_memory_gone(struct vbs_vq *vq, u64 first, u64 last)
 
 	vbs_vq_lock(vq);
 	vbs_io_drain(vq);
-	vbs_mem_init(&vq->mem, &vq->dev->as);
+	vbs_mem_forget(&vq->mem);
 	if (vq->live && (area_in(&vq->desc, first, last) ||
 			 area_in(&vq->avail, first, last) ||
 			 area_in(&vq->used, first, last))) {
