@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Rings of every size, many turns of them, and several queues at once. */
+/*
+ * Rings of every size, many turns of them, and several queues at once.
+ *
+ * VDPA_BLK_LENGTHS=unknown: data are compared as always, used lengths are not.
+ * A virtio function fills them in itself, and QEMU 7.2 does it wrong behind an
+ * IOMMU: of the used elements 511 and 1023 of a split ring, which lie across two
+ * pages, it writes the length to another address, and on a packed ring it does
+ * not set the flag by which a length counts.
+ */
 #include <limits.h>
 #include <pthread.h>
 
@@ -63,8 +71,16 @@ static int load_send(struct load *l)
 	return 0;
 }
 
+static bool lengths_count(void)
+{
+	const char *env = getenv("VDPA_BLK_LENGTHS");
+
+	return !env || strcmp(env, "unknown");
+}
+
 static int load_reap(struct load *l)
 {
+	__u16 place = l->q->last_used;
 	char *buf;
 	__u64 mark;
 	__u32 len;
@@ -80,10 +96,13 @@ static int load_reap(struct load *l)
 		return 0;
 	buf = l->buf + head * VV_SECTOR;
 	mark = stamp(l, l->round[head]);
-	if (len != VV_SECTOR + 1 || memcmp(buf, &mark, sizeof(mark)) ||
+	if (memcmp(buf, &mark, sizeof(mark)) ||
 	    memcmp(buf + VV_SECTOR - sizeof(mark), &mark, sizeof(mark)))
 		return -EBADMSG;
-	return 0;
+	if (len == VV_SECTOR + 1 || !lengths_count())
+		return 0;
+	printf("# used length %u, place 0x%x\n", len, place);
+	return -EMSGSIZE;
 }
 
 static int load_run(struct load *l)
