@@ -19,6 +19,10 @@
 				 VIRTIO_CONFIG_S_FEATURES_OK |		\
 				 VIRTIO_CONFIG_S_FAILED)
 
+/* Of these, what the function gets when all that comes before has been done. */
+#define VBP_LATE_STATUS		(VIRTIO_CONFIG_S_FEATURES_OK |		\
+				 VIRTIO_CONFIG_S_DRIVER_OK)
+
 static struct vbp_func *vdpa_to_func(struct vdpa_device *vdpa)
 {
 	return vdpa_to_vbp(vdpa)->func;
@@ -150,18 +154,16 @@ static void vbp_set_status(struct vdpa_device *vdpa, u8 status)
 	if (func->gone || func->stuck ||
 	    dev->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		/* Linux looks for FEATURES_OK before it goes on. */
-		status &= ~(VIRTIO_CONFIG_S_FEATURES_OK |
-			    VIRTIO_CONFIG_S_DRIVER_OK);
+		status &= ~VBP_LATE_STATUS;
 		WRITE_ONCE(dev->status, dev->status | status |
 					VIRTIO_CONFIG_S_NEEDS_RESET);
 		goto out;
 	}
 
-	if (added & ~(VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK))
+	if (added & ~VBP_LATE_STATUS)
 		vp_modern_set_status(&func->mdev,
 				     vp_modern_get_status(&func->mdev) |
-				     (added & ~(VIRTIO_CONFIG_S_FEATURES_OK |
-						VIRTIO_CONFIG_S_DRIVER_OK)));
+				     (added & ~VBP_LATE_STATUS));
 	if (added & VIRTIO_CONFIG_S_FEATURES_OK && !negotiate(dev))
 		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (!(status & VIRTIO_CONFIG_S_FEATURES_OK))
@@ -356,6 +358,9 @@ static int vbp_set_vq_state(struct vdpa_device *vdpa, u16 idx,
 static int vbp_get_vq_state(struct vdpa_device *vdpa, u16 idx,
 			    struct vdpa_vq_state *state)
 {
+	dev_info_ratelimited(&vdpa_to_func(vdpa)->pdev->dev,
+			     "queue %u: a virtio function does not tell where in its ring it is\n",
+			     idx);
 	return -EOPNOTSUPP;
 }
 

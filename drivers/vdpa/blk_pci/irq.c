@@ -105,7 +105,7 @@ int vbp_irq_init(struct vbp_func *func)
 	nr = pci_alloc_irq_vectors(func->pdev, 1, func->nr_vqs + 1,
 				   PCI_IRQ_MSIX);
 	if (nr < 0) {
-		dev_err(dev, "no MSI-X vector can be had (%d)\n", nr);
+		dev_err(dev, "refused: no MSI-X vector can be had (%d)\n", nr);
 		return nr;
 	}
 	func->nr_vectors = nr;

@@ -102,6 +102,14 @@ static int vbp_dev_add(struct vdpa_mgmt_dev *mgmt, const char *name,
 	return err;
 }
 
+/* vhost_vdpa has the function in an address space of its own while it is open. */
+static bool has_client(struct vbp_func *func)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(&func->pdev->dev);
+
+	return domain && domain->type == IOMMU_DOMAIN_UNMANAGED;
+}
+
 static int tell_client(struct device *child, void *data)
 {
 	struct vbp_func *func = data;
@@ -125,8 +133,8 @@ static void vbp_dev_del(struct vdpa_mgmt_dev *mgmt, struct vdpa_device *vdpa)
 	/* Before the disk is on its way out, for it is not found then. */
 	flush_delayed_work(&func->watch);
 
-	/* The core waits for a client; status is 0 with none. */
-	if (READ_ONCE(func->dev->status))
+	/* The core waits for it. */
+	if (has_client(func))
 		device_for_each_child(&vdpa->dev, func, tell_client);
 	_vdpa_unregister_device(vdpa);
 	mutex_lock(&func->lock);
@@ -159,8 +167,6 @@ static int check_id(struct pci_dev *pdev)
 	id = id < 0x1040 ? pdev->subsystem_device : id - 0x1040;
 	if (id != VIRTIO_ID_BLOCK)
 		return refuse(pdev, "a virtio device, but not a block device");
-	if (!pci_find_capability(pdev, PCI_CAP_ID_MSIX))
-		return refuse(pdev, "it has no MSI-X interrupts");
 	return 0;
 }
 
