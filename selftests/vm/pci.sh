@@ -12,9 +12,10 @@
 # root port, where it can be unplugged; the others are part of the root complex.
 PCI_BLK=virtio-blk-pci,disable-legacy=on,iommu_platform=on
 PCI_FUNCTIONS="
-main port $PCI_BLK,num-queues=4,queue-size=1024,page-per-vq=on,packed=on
+main port $PCI_BLK,num-queues=4,queue-size=1024,page-per-vq=on,packed=on,aer=on
 few port $PCI_BLK,num-queues=4,queue-size=256,vectors=3
-one port $PCI_BLK,num-queues=1,queue-size=256,queue_reset=off
+one port $PCI_BLK,num-queues=1,queue-size=256
+lonely port $PCI_BLK,num-queues=2,queue-size=256,vectors=1
 gone port $PCI_BLK,num-queues=2,queue-size=256
 gone2 port $PCI_BLK,num-queues=2,queue-size=256
 gone3 port $PCI_BLK,num-queues=2,queue-size=256

@@ -66,6 +66,10 @@ int vbp_hw_reset(struct vbp_func *func)
 	if (vbp_check_gone(func))
 		return -ENODEV;
 
+	/* The link is down: it will be reset with it. */
+	if (pci_channel_offline(func->pdev))
+		return -EIO;
+
 	vp_modern_set_status(&func->mdev, 0);
 	if (reset_done(func, &status)) {
 		not_stuck(func);

@@ -308,6 +308,7 @@ static int start_func(struct vbp_func *func)
 	if (err)
 		return err;
 	pci_set_master(func->pdev);
+	pci_save_state(func->pdev);
 	err = vbp_register(func);
 	if (err)
 		vbp_irq_exit(func);
@@ -393,7 +394,34 @@ static void vbp_reset_done(struct pci_dev *pdev)
 	mutex_unlock(&func->lock);
 }
 
+/*
+ * An error of the bus. With the link frozen the function is reset, and reads as
+ * if it were gone until then.
+ */
+static pci_ers_result_t vbp_error_detected(struct pci_dev *pdev,
+					   pci_channel_state_t state)
+{
+	struct vbp_func *func = pci_get_drvdata(pdev);
+
+	if (state == pci_channel_io_normal)
+		return PCI_ERS_RESULT_CAN_RECOVER;
+	dev_err(&pdev->dev, "error of the bus\n");
+	mutex_lock(&func->lock);
+	vbp_lost_state(func);
+	mutex_unlock(&func->lock);
+	return state == pci_channel_io_frozen ? PCI_ERS_RESULT_NEED_RESET :
+						PCI_ERS_RESULT_DISCONNECT;
+}
+
+static pci_ers_result_t vbp_slot_reset(struct pci_dev *pdev)
+{
+	pci_restore_state(pdev);
+	return PCI_ERS_RESULT_RECOVERED;
+}
+
 static const struct pci_error_handlers err_handlers = {
+	.error_detected	= vbp_error_detected,
+	.slot_reset	= vbp_slot_reset,
 	.reset_prepare	= vbp_reset_prepare,
 	.reset_done	= vbp_reset_done,
 };
