@@ -7,7 +7,8 @@
 #   VDPA_BLK_PCI      names and addresses, "main=0000:3b:00.2 one=0000:3b:00.3":
 #                       main         with several queues
 #                       few          with fewer interrupt vectors than queues
-#                       one          with one queue, without queue reset
+#                       one          with one queue
+#                       lonely       with one interrupt vector for all
 #                       gone gone2 gone3   to be unplugged
 #                       transitional legacy novectors rng   to be refused
 #                     What is on their disks is lost.

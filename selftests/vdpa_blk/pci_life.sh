@@ -136,6 +136,45 @@ reset_by_somebody_else_under_load() {
 	works
 }
 
+# The link goes down with a fatal error and is reset, and the function with it.
+bus_error_under_load() {
+	busy main
+	qmp human-monitor-command \
+		'{"command-line": "pcie_aer_inject_error dev-main DLP"}'
+	wait_for 60 klog_has "device recovery" || fail "no error was seen"
+	load_failed
+	disk_del $DISK
+	works
+}
+
+klog_has() {
+	[ "$(klog_count "$1")" -gt 0 ]
+}
+
+# ---- while a client has /dev/vhost-vdpa-N open ---------------------------
+
+# It need not have done anything with it.
+deleted_while_held_open() {
+	local chr del
+	fn_bind main
+	disk_add $DISK
+	chr=$(disk_chr $DISK)
+	exec 9<> "$chr"
+	background vdpa dev del $DISK 9>&-
+	del=$BG_PID
+	wait_for 60 klog_has "$FN.*${chr#/dev/}.*open" ||
+		fail "no line of the log names $chr"
+	kill -0 "$del" || fail "the deletion did not wait"
+	exec 9>&-
+	wait "$del"
+	fn_said 1 "open"
+	klog_mark "closed"
+	disk_add $DISK
+	disk_chr $DISK > /dev/null
+	disk_del $DISK
+	fn_said 0 "open"
+}
+
 # ---- not asked ------------------------------------------------------------
 
 # The slot is empty at once; the driver hears of it later.
@@ -170,5 +209,5 @@ lost_with_a_client() {
 run_cases deleted_under_load moved_between_the_buses_under_load \
 	unbound_under_load module_removed_under_load given_back_under_load \
 	removed_and_found_again_under_load reset_by_somebody_else_under_load \
-	unplugged_under_load \
+	unplugged_under_load bus_error_under_load deleted_while_held_open \
 	lost_under_load lost_with_a_client

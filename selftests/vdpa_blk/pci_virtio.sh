@@ -219,16 +219,30 @@ has_sectors() {
 	[ "$(blk_attr size "$DEV")" -eq "$1" ]
 }
 
-# Nobody but the configuration interrupt tells.
-a_resize_is_noticed() {
+# resizes NAME: nobody but the configuration interrupt tells
+resizes() {
 	local mib
-	a_disk one
 	for mib in 300 256; do
-		qmp block_resize "{\"device\": \"one\", \"size\": $((mib << 20))}"
+		qmp block_resize "{\"device\": \"$1\", \"size\": $((mib << 20))}"
 		wait_for 60 has_sectors $((mib << 11)) ||
 			fail "$(blk_attr size "$DEV") sectors, not $mib MiB"
 	done
+}
+
+a_resize_is_noticed() {
+	a_disk one
+	resizes one
 	disk_del $DISK
+}
+
+# Requests of all queues and the configuration.
+one_vector_is_enough_for_all() {
+	fn_bind lonely
+	fn_said 1 "vectors.*shared"
+	a_disk lonely
+	[ "$DISK_QUEUES" -gt 1 ] || fail "$DISK_QUEUES queues are in use"
+	resizes lonely
+	verified
 }
 
 run_cases verified_main verified_main_split verified_shared_vectors \
@@ -236,4 +250,4 @@ run_cases verified_main verified_main_split verified_shared_vectors \
 	next_to_no_features_are_enough rings_are_as_large_as_the_functions \
 	interrupts_are_where_the_requests_come_from too_few_vectors_are_shared \
 	enough_vectors_are_not_worth_a_line cache_type_can_be_switched \
-	a_resize_is_noticed
+	a_resize_is_noticed one_vector_is_enough_for_all
