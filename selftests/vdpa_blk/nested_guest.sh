@@ -48,11 +48,8 @@ over_pci_on_a_file_that_grows() {
 	boot grow "" vhost-vdpa-device-pci -M pc -vga none
 }
 
-# The transport is a legacy one unless told otherwise, and vDPA is not.
 over_mmio() {
-	boot "" $SPLIT vhost-vdpa-device \
-		-M microvm,acpi=off,pit=off,pic=off,rtc=on,isa-serial=on \
-		-global virtio-mmio.force-legacy=off
+	boot "" $SPLIT vhost-vdpa-device "${MICROVM[@]}"
 }
 
 # A boot takes minutes under emulation: one may be left out.

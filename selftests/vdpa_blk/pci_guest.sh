@@ -15,9 +15,11 @@ grow() {
 	qmp block_resize "{\"device\": \"main\", \"size\": $((256 << 20))}"
 }
 
-over_pci() {
-	local all mask seen chr append=
-	need_guest vhost-vdpa-device-pci
+# boot DEVICE MACHINE-ARGS...
+boot() {
+	local all mask seen chr append="" device=$1
+	shift
+	need_guest "$device"
 	fn_bind main
 	all=$(fn_features)
 	mask=$((F_PACKED | F_FLUSH | F_CONFIG_WCE))
@@ -30,7 +32,7 @@ over_pci() {
 		: > "$TMP/guest"
 		background grow
 	fi
-	guest_boot "$chr" "$append" vhost-vdpa-device-pci -M pc -vga none
+	guest_boot "$chr" "$append" "$device" "$@"
 	grep -a "^guest:" "$TMP/guest"
 	# QEMU has a say in the rest.
 	seen=$(features_number "$(result features)")
@@ -40,4 +42,13 @@ over_pci() {
 	disk_del $DISK
 }
 
-run_cases over_pci
+over_pci() {
+	boot vhost-vdpa-device-pci -M pc -vga none
+}
+
+over_mmio() {
+	boot vhost-vdpa-device "${MICROVM[@]}"
+}
+
+# A boot takes minutes under emulation: one may be left out.
+run_cases over_pci over_mmio
