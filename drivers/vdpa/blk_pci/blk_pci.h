@@ -251,7 +251,7 @@ void vbp_config_changed(struct vbp_func *func);
  * may sleep.
  *
  * Return: 0, -ENODEV when the function is gone, -EIO when it does not come back
- * and was kept from mastering the bus.
+ * and was kept from mastering the bus, or when its link is down.
  */
 int vbp_hw_reset(struct vbp_func *func);
 
