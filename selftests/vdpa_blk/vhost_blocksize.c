@@ -3,6 +3,7 @@
 #include "vhost_test.h"
 
 const char *vv_module_params = "block_size=4096";
+bool vv_abuse = true;
 
 VV_TEST(big_blocks_are_the_unit_of_everything)
 {

@@ -21,6 +21,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syslog.h>
 #include <sys/wait.h>
 
 #include "vhost_vdpa.h"
@@ -157,12 +158,15 @@ static void __attribute__((constructor)) prepare(void)
 	quiet = false;
 	if (vv_share_disk && !skip_reason[0])
 		need(!vv_disk_add(&vv_shared_disk, 0), "no disk can be made");
+	if (vv_abuse && is_ours() && !skip_reason[0])
+		need(!vv_witness_start(), "no second disk can be used");
 }
 
 static void __attribute__((destructor)) cleanup(void)
 {
 	if (main_pid != getpid())
 		return;
+	vv_witness_end();
 	vv_disk_del(&vv_shared_disk);
 	if (loaded)
 		vv_run("rmmod " MODULE);
@@ -287,9 +291,8 @@ static void undescribe(const struct vv_disk *disk)
 	rmdir(dir);
 }
 
-int vv_disk_add(struct vv_disk *disk, __u64 features)
+static int disk_add(struct vv_disk *disk, __u64 features, const char *backing)
 {
-	const char *backing = getenv("VDPA_BLK_PATH");
 	static unsigned int serial;
 	char attr[64] = "";
 	int ret;
@@ -311,6 +314,16 @@ int vv_disk_add(struct vv_disk *disk, __u64 features)
 	if (ret)
 		vv_disk_del(disk);
 	return ret;
+}
+
+int vv_disk_add(struct vv_disk *disk, __u64 features)
+{
+	return disk_add(disk, features, getenv("VDPA_BLK_PATH"));
+}
+
+int vv_disk_add_ram(struct vv_disk *disk)
+{
+	return disk_add(disk, 0, NULL);
 }
 
 bool vv_can_choose_features(void)
@@ -341,6 +354,7 @@ static const char * const bad_lines[] = {
 static int klog_fd = -1;
 static char *klog;
 static size_t klog_len;
+static int klog_warnings;
 
 void vv_klog_start(void)
 {
@@ -348,6 +362,14 @@ void vv_klog_start(void)
 		klog_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	lseek(klog_fd, 0, SEEK_END);
 	klog_len = 0;
+	klog_warnings = 0;
+}
+
+/* A record begins with its level and facility. */
+static bool is_our_warning(const char *rec, const char *text)
+{
+	return atoi(rec) % 8 <= LOG_WARNING &&
+	       !strncmp(text, MODULE ": ", strlen(MODULE ": "));
 }
 
 /* One read() is one record; -EPIPE only says that records were lost. */
@@ -366,6 +388,7 @@ static void klog_read(void)
 		text = strchr(rec, ';');
 		text = text ? text + 1 : rec;
 		text[strcspn(text, "\n")] = '\0';
+		klog_warnings += is_our_warning(rec, text);
 		n = strlen(text) + 1;
 		klog = realloc(klog, klog_len + n);
 		if (!klog)
@@ -414,4 +437,10 @@ int vv_klog_count(const char *a, const char *b)
 		if (strstr(line, a) && (!b || strstr(line, b)))
 			count++;
 	return count;
+}
+
+int vv_klog_warnings(void)
+{
+	klog_read();
+	return klog_warnings;
 }

@@ -8,6 +8,7 @@
 #include "vhost_test.h"
 
 bool vv_share_disk = true;
+bool vv_abuse = true;
 
 #define SEG_MAX	254
 #define NUM	512	/* room for SEG_MAX + 1 data segments in the ring */

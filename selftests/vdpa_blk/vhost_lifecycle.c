@@ -12,6 +12,7 @@ VV_VARIANT(packed, VV_F_PACKED);
 
 const char *vv_module_params = "num_queues=8";
 bool vv_share_disk = true;
+bool vv_abuse = true;
 
 /* Fill the ring and leave it there: whatever comes next meets it in flight. */
 static int flood(struct vv_queue *q, char *buf)

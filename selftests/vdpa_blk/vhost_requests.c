@@ -7,6 +7,7 @@ VV_VARIANT(split, 0);
 VV_VARIANT(packed, VV_F_PACKED);
 
 const char *vv_module_params = "num_queues=8";
+bool vv_abuse = true;
 
 #define LIMIT_SECTORS	0x20000
 #define SIZE_MAX_BYTES	(4U << 20)

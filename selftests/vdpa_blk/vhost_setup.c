@@ -10,6 +10,7 @@
 
 const char *vv_module_params = "num_queues=8";
 bool vv_share_disk = true;
+bool vv_abuse = true;
 
 #define S_FEATURES	(VV_S_ACK | VV_S_DRIVER | VV_S_FEATURES_OK)
 

@@ -15,6 +15,7 @@ VV_VARIANT(packed, VV_F_PACKED);
 VV_VARIANT(packed_in_order, VV_F_PACKED | VV_F_IN_ORDER);
 
 const char *vv_module_params = "num_queues=8";
+bool vv_abuse = true;
 size_t vv_mem_size = 5 << 18;
 
 #define NUM	256

@@ -87,8 +87,61 @@ FIXTURE_SETUP(disk)
 	}
 }
 
+/*
+ * The same device, whatever was done to it. Mapped is no more than this needs, for
+ * each page takes its time in a sanitizer kernel.
+ */
+static inline int vv_serves_after_reset(struct vv_disk *disk,
+					struct vv_dev *dev)
+{
+	int ret = dev->mem ? 0 : vv_open(dev, disk->node);
+	struct vv_queue *q = &dev->vq[0];
+	char *data;
+
+	if (!ret)
+		ret = vv_reset(dev);
+	if (!ret)
+		ret = vv_set_owner(dev);
+	if (ret && ret != -EBUSY)
+		return ret;
+	vv_unmap_all(dev);
+	ret = vv_map(dev, q->desc, q->ring_size, VHOST_ACCESS_RW);
+	if (!ret)
+		ret = vv_map(dev, q->slot, 2 * VV_PAGE, VHOST_ACCESS_RW);
+	if (!ret)
+		ret = vv_restart(dev, dev->offered, 1, 256);
+	if (ret)
+		return ret;
+	data = (char *)q->slot + VV_PAGE;
+	if (dev->offered & F(RO))
+		return vv_blk(q, T_IN, 0, data, VV_PAGE);
+	dev->brk = data - dev->mem;
+	return vv_good_client(q, 4711);
+}
+
+/* How many lines the module may have for what the test did: one each. */
+static unsigned int vv_may_warn;
+
+/*
+ * What has to be seen after each test of the abuse list, besides the answers
+ * that the test itself looks at. A disk that the test has deleted is spared.
+ */
+#define VV_ABUSE_END() \
+	do { \
+		EXPECT_EQ(0, vv_witness_serves()) \
+			TH_LOG("the client of another disk suffers"); \
+		if (self->disk.name[0]) \
+			EXPECT_EQ(0, vv_serves_after_reset(&self->disk, \
+							   &self->dev)) \
+				TH_LOG("not repaired by a reset"); \
+		EXPECT_GE(vv_may_warn, vv_klog_warnings()) \
+			TH_LOG("more in the kernel log than a line each"); \
+	} while (0)
+
 FIXTURE_TEARDOWN(disk)
 {
+	if (vv_abuse)
+		VV_ABUSE_END();
 	vv_test_end(&self->disk, &self->dev);
 	EXPECT_EQ(0, vv_klog_bad());
 }

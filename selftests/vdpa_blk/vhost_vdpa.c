@@ -30,9 +30,6 @@
 size_t __weak vv_mem_size = 1 << 20;
 __u64 vv_ring_kind;
 
-/* Generous, because a sanitizer kernel is slow and a lost request is not. */
-#define DEFAULT_TIMEOUT_MS	20000
-
 long long vv_now_ms(void)
 {
 	struct timespec ts;
@@ -140,7 +137,7 @@ int vv_open(struct vv_dev *dev, const char *node)
 	memset(dev, 0, sizeof(*dev));
 	/* Mapped memory may be pinned and is charged to this limit. */
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	dev->timeout_ms = env ? atoi(env) : DEFAULT_TIMEOUT_MS;
+	dev->timeout_ms = env ? atoi(env) : VV_TIMEOUT_MS;
 	dev->msg_version = 2;
 	dev->iova = VV_IOVA;
 	dev->fd = open(node, O_RDWR | O_CLOEXEC);

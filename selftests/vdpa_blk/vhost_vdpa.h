@@ -90,6 +90,9 @@
 #define VV_WRAP			0x8000	/* of a place in a packed ring */
 #define VV_SECTOR		512
 
+/* Generous, because a sanitizer kernel is slow and a lost request is not. */
+#define VV_TIMEOUT_MS		20000
+
 /* One piece of a request; flags take VRING_DESC_F_WRITE. */
 struct vv_seg {
 	__u64 iova;
@@ -190,6 +193,12 @@ extern const char *vv_module_params;
 extern size_t vv_mem_size;
 extern bool vv_share_disk;
 
+/*
+ * Programs whose tests are on the abuse list define this as true: vhost_test.h
+ * has what is asserted after each of them.
+ */
+extern bool vv_abuse;
+
 extern struct vv_disk vv_shared_disk;
 
 const char *vv_mgmtdev(void);
@@ -197,6 +206,7 @@ const char *vv_mgmtdev(void);
 const char *vv_unavailable(void);
 /* features 0: the default ones. */
 int vv_disk_add(struct vv_disk *disk, __u64 features);
+int vv_disk_add_ram(struct vv_disk *disk);
 bool vv_can_choose_features(void);	/* does the vdpa tool know how? */
 int vv_disk_bind(struct vv_disk *disk);
 void vv_disk_del(struct vv_disk *disk);
@@ -216,6 +226,15 @@ void vv_klog_start(void);
 int vv_klog_bad(void);
 /* Lines since vv_klog_start() that contain both strings (b may be NULL). */
 int vv_klog_count(const char *a, const char *b);
+/* Warnings and errors of the module's own since then. */
+int vv_klog_warnings(void);
+
+/* ---- the witness: a good client of another disk ---- */
+
+int vv_witness_start(void);
+/* 0 when it has begun and ended a round since it was asked, or is not there. */
+int vv_witness_serves(void);
+void vv_witness_end(void);
 
 /* ---- the device ---- */
 
