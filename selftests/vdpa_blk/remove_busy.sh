@@ -108,5 +108,26 @@ a_delete_waits_for_the_last_close() {
 	! disk_exists open0 || fail "open0 is still there"
 }
 
+unloading() {
+	kill -0 "$UNLOADER" 2> /dev/null
+}
+
+# And so does a module that is to go.
+unloading_waits_for_the_last_close() {
+	local chr
+	load
+	disk_add open0
+	chr=$(disk_chr open0)
+	exec 9<> "$chr"
+	background rmmod "$MOD" 9>&-
+	UNLOADER=$BG_PID
+	sleep 1
+	unloading || fail "unloaded while $chr was open"
+	exec 9>&-
+	wait_for 60 eval '! unloading' || fail "not unloaded after the close"
+	wait "$UNLOADER"
+	! mod_loaded || fail "$MOD is still there"
+}
+
 run_cases taken_away_under_load moved_between_the_buses \
-	a_delete_waits_for_the_last_close
+	a_delete_waits_for_the_last_close unloading_waits_for_the_last_close

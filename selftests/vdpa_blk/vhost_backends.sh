@@ -11,7 +11,7 @@ MIB=256
 # What RAM shows with 200,000 need not be shown again by each.
 export VDPA_BLK_REQUESTS=${VDPA_BLK_REQUESTS:-20000}
 PROGRAMS=(vhost_requests vhost_layouts vhost_rings vhost_suspend
-	vhost_lifecycle vhost_bad_clients)
+	vhost_lifecycle vhost_bad_clients vhost_bad_requests vhost_bad_maps)
 
 # What is behind a disk does not know of rings: one kind will do where it takes
 # minutes.
