@@ -13,17 +13,21 @@
 #   6.12, 7.3   the kselftests on Debian's kernels, in QEMU
 #   insn        no more instructions per request than recorded
 #   pci         those of vdpa_blk_pci, on 6.12 in QEMU; VM_KERNEL=7.3 for another
+#   abuse       all that hostile clients do, in user-mode Linux: a part of uml, for
+#               those who work on that
 
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
 STAGES="6.12 uml uml-debug 7.3 pci host lint insn"
+# To be asked for by name.
+MORE_STAGES="abuse"
 # One more than the CPUs of a small machine: a stage waits for disks and timers.
 LANES=3
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
-DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients"
+DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients vhost_bad_maps"
 DEBUG_SCRIPTS="libblkio.sh"
 # Minutes under emulation. dkms compiles: natively in user-mode Linux, for all
 # kernels. configfs.sh is about what is in no kernel but in the module.
@@ -51,27 +55,45 @@ EMULATED_ENV="ROUNDS=3 \
 PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
 PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
 PCI_CLIENTS+=" vhost_bad_clients"
+# What testing.rst calls the abuse list.
+ABUSE_PROGS="vhost_bad_starts vhost_bad_rings vhost_bad_packed"
+ABUSE_PROGS+=" vhost_bad_requests vhost_bad_maps vhost_bad_clients"
+ABUSE_PROGS+=" vhost_bad_backends vhost_requests vhost_blocksize vhost_layouts"
+ABUSE_PROGS+=" vhost_setup vhost_suspend vhost_lifecycle"
+ABUSE_SCRIPTS="vhost_backends.sh remove_busy.sh"
+ABUSE_ENV="KSELFTEST_REMOVE_BUSY_SH_ARGS='a_delete_waits_for_the_last_close \
+	unloading_waits_for_the_last_close' \
+	KSELFTEST_VHOST_BACKENDS_SH_ARGS='vhost_bad_requests_on_file \
+	vhost_bad_requests_on_null_blk vhost_bad_maps_on_file \
+	vhost_bad_maps_on_null_blk'"
 ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
-	DEBUG_PROGS+=" vhost_setup vhost_bad_rings vhost_bad_packed vhost_layouts"
+	DEBUG_PROGS+=" vhost_setup vhost_layouts vhost_bad_rings vhost_bad_packed"
+	DEBUG_PROGS+=" vhost_bad_starts vhost_bad_requests vhost_bad_backends"
 	DEBUG_PROGS+=" vhost_poll"
 	DEBUG_SCRIPTS+=" direct.sh virtio_vdpa_fio.sh"
 else
 	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000"
 fi
-# Counting wake-ups finds no race, and one way through a library is enough.
+# Counting wake-ups finds no race, one way through a library is enough, and so is
+# one kind of ring for what is not about rings.
 DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
 	KSELFTEST_LIBBLKIO_SH_ARGS=vectors_and_many_at_once \
 	KSELFTEST_VHOST_SUSPEND_ARGS='-v split -v packed_in_order' \
 	KSELFTEST_VHOST_LIFECYCLE_ARGS='-v packed' \
 	KSELFTEST_VHOST_LAYOUTS_ARGS='-v indirect_event_idx -v packed_indirect' \
-	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split'"
+	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split' \
+	KSELFTEST_VHOST_BAD_STARTS_ARGS='-V split' \
+	KSELFTEST_VHOST_BAD_REQUESTS_ARGS='-V split' \
+	KSELFTEST_VHOST_BAD_MAPS_ARGS='-V packed' \
+	KSELFTEST_VHOST_BAD_CLIENTS_ARGS='-V packed' \
+	KSELFTEST_VHOST_BAD_BACKENDS_ARGS='-V split'"
 OUT=$TOP/build/check
 
 # Seconds after which a stage has hung.
 limit_of() {
 	case $1 in
-	uml) echo 1800 ;;
+	uml | abuse) echo 1800 ;;
 	uml-debug) echo 2400 ;;
 	*) echo 3600 ;;
 	esac
@@ -110,6 +132,11 @@ run_stage() {
 		vm_tests "$1" \
 			"SKIP_PROGS=dkms.sh configfs.sh $ONCE_SCRIPTS $PCI_SCRIPTS"
 		;;
+	abuse)
+		ROUNDS_ENV+=" $ABUSE_ENV"
+		vm_tests "$1" "TEST_GEN_PROGS=$ABUSE_PROGS" \
+			"TEST_PROGS=$ABUSE_SCRIPTS"
+		;;
 	pci)
 		ROUNDS_ENV="KSELFTEST_PCI_GUEST_SH_ARGS=over_mmio"
 		VM_PCI=1 vm_tests "$1" "TEST_PROGS=$PCI_SCRIPTS" TEST_GEN_PROGS= \
@@ -142,7 +169,10 @@ vm_tests() {
 	local stage=$1 kernel=$1
 
 	shift
-	[ "$stage" != pci ] || kernel=${VM_KERNEL:-6.12}
+	case $stage in
+	pci) kernel=${VM_KERNEL:-6.12} ;;
+	abuse) kernel=uml ;;
+	esac
 	VM_KERNEL=$kernel VM_TIMEOUT=$(limit_of "$stage") \
 		VM_RESULTS=$OUT/$stage.results \
 		VM_CONSOLE=$OUT/$stage.console \
@@ -291,9 +321,9 @@ main_check() {
 
 	mkdir -p "$OUT"
 	for name in "$@"; do
-		case " $STAGES " in
+		case " $STAGES $MORE_STAGES " in
 		*" $name "*) ;;
-		*) die "unknown stage $name; there are: $STAGES" ;;
+		*) die "unknown stage $name; there are: $STAGES $MORE_STAGES" ;;
 		esac
 	done
 	# Shared by all: here, and not in two stages at once.
