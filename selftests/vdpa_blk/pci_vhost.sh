@@ -108,15 +108,19 @@ vhost_layouts_main() {
 
 vhost_bad_clients_main() {
 	fn_bind main
-	program vhost_bad_clients \
-		-t overlapping_map_is_refused_and_the_old_one_stays \
-		-t call_fd_flaps_during_completions \
+	program vhost_bad_clients -V packed -t call_fd_flaps_during_completions \
 		-t ring_size_changed_while_running -t kick_storms_at_any_time \
 		-t features_ok_needs_version_1_and_access_platform \
 		-t status_jumps_are_survived -t driver_ok_without_any_queue
 }
 
+vhost_bad_maps_main() {
+	fn_bind main
+	program vhost_bad_maps -V packed \
+		-t overlapping_map_is_refused_and_the_old_one_stays
+}
+
 run_cases vhost_pci_main vhost_pci_with_few_vectors vhost_pci_with_one_queue \
 	resize_tells_the_client vhost_setup_main vhost_setup_with_one_queue \
 	vhost_lifecycle_main vhost_lifecycle_with_few_vectors vhost_rings_main \
-	vhost_layouts_main vhost_bad_clients_main
+	vhost_layouts_main vhost_bad_clients_main vhost_bad_maps_main

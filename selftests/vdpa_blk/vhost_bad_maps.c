@@ -157,7 +157,7 @@ VV_TEST(batch_that_never_ends)
 	}
 }
 
-/* Some in the way of others, more of them than a table of vhost's may have. */
+/* More of them than a newer kernel lets one have. */
 VV_TEST(thousands_of_tiny_maps)
 {
 	struct vv_dev *dev = &self->dev;

@@ -54,7 +54,7 @@ EMULATED_ENV="ROUNDS=3 \
 # They want virtio functions, which are in a VM of their own, and clients.
 PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
 PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
-PCI_CLIENTS+=" vhost_bad_clients"
+PCI_CLIENTS+=" vhost_bad_clients vhost_bad_maps"
 # What testing.rst calls the abuse list.
 ABUSE_PROGS="vhost_bad_starts vhost_bad_rings vhost_bad_packed"
 ABUSE_PROGS+=" vhost_bad_requests vhost_bad_maps vhost_bad_clients"
