@@ -75,15 +75,15 @@ if [ -z "${QUICK:-}" ]; then
 else
 	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000"
 fi
-# Counting wake-ups finds no race, one way through a library is enough, and so is
-# one kind of ring for what is not about rings.
+# Counting wake-ups finds no race, and one way through a library is enough.
 DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
 	KSELFTEST_LIBBLKIO_SH_ARGS=vectors_and_many_at_once \
 	KSELFTEST_VHOST_SUSPEND_ARGS='-v split -v packed_in_order' \
 	KSELFTEST_VHOST_LIFECYCLE_ARGS='-v packed' \
 	KSELFTEST_VHOST_LAYOUTS_ARGS='-v indirect_event_idx -v packed_indirect' \
-	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split' \
-	KSELFTEST_VHOST_BAD_STARTS_ARGS='-V split' \
+	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split'"
+# So is one kind of ring for what is not about rings.
+ONE_KIND_ENV="KSELFTEST_VHOST_BAD_STARTS_ARGS='-V split' \
 	KSELFTEST_VHOST_BAD_REQUESTS_ARGS='-V split' \
 	KSELFTEST_VHOST_BAD_MAPS_ARGS='-V packed' \
 	KSELFTEST_VHOST_BAD_CLIENTS_ARGS='-V packed' \
@@ -119,7 +119,7 @@ run_stage() {
 		"$TOP/selftests/bench/insn.sh" --gate
 		;;
 	uml-debug)
-		ROUNDS_ENV+=" $DEBUG_ENV"
+		ROUNDS_ENV+=" $DEBUG_ENV $ONE_KIND_ENV"
 		vm_tests "$1" "TEST_GEN_PROGS=$DEBUG_PROGS" \
 			"TEST_PROGS=$DEBUG_SCRIPTS"
 		;;
@@ -145,7 +145,7 @@ run_stage() {
 	7.3)
 		# User-mode Linux is a 7.3 too, and ten times faster: here what
 		# clients do with Debian's own.
-		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 \
+		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 $ONE_KIND_ENV \
 			KSELFTEST_NESTED_GUEST_SH_ARGS=over_mmio"
 		vm_tests "$1" \
 			"SKIP_PROGS=$LONG_PROGS $UML_SCRIPTS $PCI_SCRIPTS"
