@@ -4,6 +4,7 @@
 # Disks that go away, or change hands, while they are in use.
 
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/storage.sh"
 
 # Nine rounds are each action at each stage.
 ROUNDS=${ROUNDS:-$(often 20 9)}
@@ -90,22 +91,77 @@ deleting() {
 	kill -0 "$DELETER" 2> /dev/null
 }
 
-# The bus waits for the one who has /dev/vhost-vdpa-N open.
+# start_del NAME: in the background; every vdpa command waits with it
+start_del() {
+	background vdpa dev del "$1"
+	DELETER=$BG_PID
+}
+
+del_ends() {
+	wait_for 60 eval '! deleting' || fail "$1 is still being deleted"
+	wait "$DELETER"
+	! disk_exists "$1" || fail "$1 is still there"
+}
+
+said_why() {
+	[ "$(klog_count "dev del $1: waits.*$2")" -gt 0 ]
+}
+
+# The bus waits for the one who has /dev/vhost-vdpa-N open, and the log has what
+# finds it.
 a_delete_waits_for_the_last_close() {
-	local chr
+	local chr finder
 	load
 	disk_add open0
 	chr=$(disk_chr open0)
-	exec 9<> "$chr"
-	# Without the descriptor, or it would wait for itself.
-	background vdpa dev del open0 9>&-
-	DELETER=$BG_PID
-	sleep 1
+	background sleep 600 9<> "$chr"
+	HOLDER=$BG_PID
+	start_del open0
+	wait_for 60 said_why open0 "until $chr is closed" ||
+		fail "the log does not say that $chr is open"
 	deleting || fail "deleted while $chr was open"
-	exec 9>&-
-	wait_for 60 eval '! deleting' || fail "not deleted after the close"
-	wait "$DELETER"
-	! disk_exists open0 || fail "open0 is still there"
+	finder=$(klog | sed -n 's/.*; \(find .*\) shows who .*/\1/p')
+	expect "what '$finder' finds" "/proc/$HOLDER/fd/9" \
+		"$(eval "$finder" 2> /dev/null)"
+	kill "$HOLDER"
+	del_ends open0
+	expect "lines about it" 1 "$(klog_count "dev del open0: waits")"
+}
+
+in_flight() {
+	[ "$(stat_field hang0 9)" -gt 0 ]
+}
+
+# A disk of the host's goes whoever has it open, but not before its requests.
+a_delete_waits_for_the_backing() {
+	local dev
+	load
+	back_loop 16
+	dm_add vbshang "0 $((16 << 11)) linear $BACKING 0"
+	disk_on hang0 "$BACKING"
+	dev=$(disk_blk hang0)
+	dm suspend --noflush --nolockfs vbshang
+	background dd if="$dev" of=/dev/null bs=4096 count=1 iflag=direct \
+		status=none
+	wait_for 60 in_flight || fail "no request at work"
+	start_del hang0
+	if ! wait_for 60 said_why hang0 "for the requests at work"; then
+		dm resume vbshang
+		fail "the log does not say why it waits"
+	fi
+	deleting || WHY="deleted with a request at work"
+	dm resume vbshang
+	[ -z "${WHY:-}" ] || fail "$WHY"
+	del_ends hang0
+}
+
+a_quick_delete_says_nothing() {
+	load
+	disk_add quick0
+	disk_chr quick0
+	disk_del quick0
+	sleep 6
+	expect "lines about it" 0 "$(klog_count "dev del quick0: waits")"
 }
 
 unloading() {
@@ -130,4 +186,5 @@ unloading_waits_for_the_last_close() {
 }
 
 run_cases taken_away_under_load moved_between_the_buses \
-	a_delete_waits_for_the_last_close unloading_waits_for_the_last_close
+	a_delete_waits_for_the_last_close a_delete_waits_for_the_backing \
+	a_quick_delete_says_nothing unloading_waits_for_the_last_close

@@ -10,10 +10,14 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/vdpa.h>
 
 #include "blk_sim.h"
 #include "vdpa_blk_compat.h"
+
+/* How long a disk is deleted before the log says why it takes so long. */
+#define VBS_DEL_PATIENCE	(5 * HZ)
 
 /* ---- disks ---- */
 
@@ -275,9 +279,44 @@ static int vbs_dev_add(struct vdpa_mgmt_dev *mdev, const char *name,
 	return err;
 }
 
+/* ---- deleting one ---- */
+
+struct deletion {
+	struct delayed_work work;
+	const char *name;
+	char node[32];
+};
+
+static int find_node(struct device *child, void *data)
+{
+	struct deletion *del = data;
+
+	if (strstarts(dev_name(child), "vhost-vdpa-"))
+		strscpy(del->node, dev_name(child), sizeof(del->node));
+	return 0;
+}
+
+/*
+ * The bus waits with its lock held, so that all vdpa commands hang, and cannot
+ * be told to give up.  So tell what would help; the node is gone by now.
+ */
+static void say_why(struct work_struct *work)
+{
+	struct deletion *del = container_of(to_delayed_work(work),
+					    struct deletion, work);
+
+	if (*del->node)
+		pr_warn("dev del %s: waits, as all vdpa commands do, until /dev/%s is closed; find /proc/[0-9]*/fd -lname '*/%s *' shows who has it open\n",
+			del->name, del->node, del->node);
+	else
+		pr_warn("dev del %s: waits, as all vdpa commands do, for the requests at work, and so for what is behind the disk\n",
+			del->name);
+}
+
 static void vbs_dev_del(struct vdpa_mgmt_dev *mdev, struct vdpa_device *vdpa)
 {
 	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
+	struct deletion del = { .name = vbs_name(dev) };
 
 	if (dev->desc)
 		vbs_desc_set_dev(dev->desc, NULL);
@@ -286,7 +325,12 @@ static void vbs_dev_del(struct vdpa_mgmt_dev *mdev, struct vdpa_device *vdpa)
 	 * shall be there to be read meanwhile.
 	 */
 	get_device(&vdpa->dev);
+	device_for_each_child(&vdpa->dev, &del, find_node);
+	INIT_DELAYED_WORK_ONSTACK(&del.work, say_why);
+	schedule_delayed_work(&del.work, VBS_DEL_PATIENCE);
 	_vdpa_unregister_device(vdpa);
+	cancel_delayed_work_sync(&del.work);
+	destroy_delayed_work_on_stack(&del.work);
 	vbs_debugfs_remove(dev);
 	put_device(&vdpa->dev);
 }
