@@ -150,6 +150,28 @@ a_device_that_fails_for_a_while() {
 	works
 }
 
+# Reads go on, and so does what was written before.
+a_device_that_takes_no_writes() {
+	local loop
+	load
+	need_module dm-flakey
+	back_loop $MIB
+	loop=$BACKING
+	dm_add vbsbad "0 $((MIB << 11)) linear $loop 0"
+	disk_on bad0 "$BACKING"
+	DEV=$(disk_blk bad0)
+	put A 0 1M
+	blockdev --flushbufs "$DEV"
+	dm_swap vbsbad "0 $((MIB << 11)) flakey $loop 0 0 60 1 error_writes"
+	write_fails 0 4096
+	has A 0 1048576
+	refused "Input/output error" sync -d "$DEV"
+	dm_swap vbsbad "0 $((MIB << 11)) linear $loop 0"
+	has A 0 1048576
+	works
+	sync -d "$DEV"
+}
+
 # The kernel tells of lost pages once, the disk each time: any queue may ask.
 a_page_cache_that_has_lost_data() {
 	local sectors good i
@@ -283,6 +305,78 @@ another_device_is_there() {
 	works
 }
 
+# ---- on another machine -----------------------------------------------------
+
+an_nbd_server_is_killed() {
+	load
+	back_nbd $MIB
+	disk_on bad0 "$BACKING"
+	DEV=$(disk_blk bad0)
+	works
+	load_on
+	expect "errors before" 0 "$(errors)"
+	nbd_kill KILL
+	wait_for 60 errors_over 100 || fail "no errors"
+	read_fails 0 4096
+	write_fails 0 4096
+	! load_ended || fail "fio has ended"
+	nbd_again
+	works
+}
+
+# The kernel's nbd takes no new server while the device is open.
+nbd_again() {
+	disk_del bad0
+	nbd_serve
+	disk_add bad0
+	DEV=$(disk_blk bad0)
+	has W 1048576 1048576
+}
+
+# NBD_SET_TIMEOUT
+nbd_timeout() {
+	perl -e 'ioctl(STDIN, 0xab09, shift) or die "NBD_SET_TIMEOUT: $!\n"' \
+		"$1" < "$BACKING"
+}
+
+an_nbd_server_does_not_answer() {
+	need perl
+	load
+	back_nbd $MIB
+	nbd_timeout 2
+	disk_on bad0 "$BACKING"
+	DEV=$(disk_blk bad0)
+	works
+	nbd_kill STOP
+	read_fails 4096 4096
+	nbd_kill KILL
+	nbd_again
+	works
+}
+
+# The kernel's initiator tries again, and its requests wait: that is no error.
+an_nvme_target_is_away_for_a_while() {
+	local requests
+	load
+	back_nvme $MIB
+	disk_on bad0 "$BACKING"
+	DEV=$(disk_blk bad0)
+	works
+	load_on
+	nvme_away
+	sleep 2
+	requests=$(stat_field bad0 1)
+	sleep 1
+	expect "requests while the target is away" "$requests" \
+		"$(stat_field bad0 1)"
+	nvme_back
+	wait_for 60 requests_over $((requests + 100)) || fail "no more I/O"
+	load_stops
+	expect "errors" 0 "$(errors)"
+	has W 1048576 1048576
+	works
+}
+
 # ---- sectors marked bad ---------------------------------------------------
 
 marked_sectors() {
@@ -413,7 +507,9 @@ an_avail_index_that_goes_back() {
 run_cases an_avail_index_that_goes_back a_full_file_system a_full_file_system_buffered \
 	a_device_that_fails_for_a_while a_page_cache_that_has_lost_data \
 	a_device_that_hangs a_device_is_removed_under_load a_device_is_back \
-	another_device_is_there marked_sectors_of_a_device \
+	another_device_is_there an_nbd_server_is_killed \
+	an_nbd_server_does_not_answer an_nvme_target_is_away_for_a_while \
+	a_device_that_takes_no_writes marked_sectors_of_a_device \
 	marked_sectors_of_a_file marked_sectors_of_ram a_read_only_file \
 	a_file_on_a_read_only_file_system a_read_only_loop_device \
 	a_device_made_read_only

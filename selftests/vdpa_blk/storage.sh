@@ -292,6 +292,7 @@ back_nvme() {
 		back_null_blk "$1"
 	fi
 	NVME_BEHIND=$BACKING
+	NVME_NQN=$nqn
 	NVME_NS=$NVMET/subsystems/$nqn/namespaces/1
 	ip link set lo up
 	while [ -d "$NVMET/ports/$port" ]; do
@@ -299,9 +300,10 @@ back_nvme() {
 	done
 	nvme_target "$nqn" "$port" "$BACKING"
 	exec {NVME_FD}<> /dev/nvme-fabrics
-	echo "transport=tcp,traddr=127.0.0.1,trsvcid=$port,nqn=$nqn,hostnqn=$nqn-host,hostid=$(cat /proc/sys/kernel/random/uuid)" >&"$NVME_FD"
+	echo "transport=tcp,traddr=127.0.0.1,trsvcid=$port,nqn=$nqn,reconnect_delay=1,hostnqn=$nqn-host,hostid=$(cat /proc/sys/kernel/random/uuid)" >&"$NVME_FD"
 	read -r answer <&"$NVME_FD"
 	exec {NVME_FD}>&-
+	NVME_PORT=$NVMET/ports/$port
 	answer=${answer#*instance=}
 	at_end nvme_disconnect "${answer%%,*}"
 	wait_for 60 __nvme_disk "$nqn"
@@ -309,6 +311,15 @@ back_nvme() {
 
 __nvme_has() {
 	[ "$(blockdev --getsize64 "$BACKING")" -eq "$1" ]
+}
+
+# The target away from the network, and back
+nvme_away() {
+	rm "$NVME_PORT/subsystems/$NVME_NQN"
+}
+
+nvme_back() {
+	ln -s "$NVMET/subsystems/$NVME_NQN" "$NVME_PORT/subsystems/"
 }
 
 # The target is told, and the host hears of it from the target.
@@ -346,10 +357,20 @@ back_nbd() {
 	BACKING_FILE=$TMP/nbd$((BACKING_COUNT++))
 	truncate -s "${mib}M" "$BACKING_FILE"
 	at_end rm -f "$BACKING_FILE"
+	at_end nbd_del "$BACKING"
+	nbd_serve
+}
+
+# As back_nbd has it, once more after nbd_kill
+nbd_serve() {
 	qemu-nbd --connect="$BACKING" --socket="$BACKING_FILE.socket" \
 		--format=raw --discard=unmap --cache=writeback "$BACKING_FILE"
-	at_end nbd_del "$BACKING"
 	wait_for 60 __nbd_ready
+}
+
+# nbd_kill SIGNAL: to the server
+nbd_kill() {
+	kill "-$1" "$(cat "/sys/block/${BACKING##*/}/pid")"
 }
 
 # ---- statistics -----------------------------------------------------------
