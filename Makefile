@@ -54,8 +54,12 @@ lint:
 fuzz:
 	@selftests/host/fuzz/fuzz.sh
 
+# make power [POWER_CUTS=100]: user-mode Linux is killed with disks at work.
+power:
+	@$(VM)/power.sh
+
 # make bench [BENCH='host native'] [ROUNDS=5]: tables and plots in build/bench.
 bench:
 	@selftests/bench/bench.sh $(BENCH)
 
-.PHONY: demo vm check quick lint fuzz bench
+.PHONY: demo vm check quick lint fuzz power bench

@@ -33,9 +33,8 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
-#define SECTOR		512
-#define SLOT		4096
-#define SLOT_SECTORS	(SLOT / SECTOR)
+#include "stamp.h"
+
 #define THREADS		4
 #define THREAD_SLOTS	256
 /* The last ones of each thread are written once, and zeroed later. */
@@ -47,36 +46,10 @@
 /* Between two marks each thread makes at most so many writes. */
 #define PERIOD		12
 
-#define MAGIC		0x6b6c62617064762fULL
-/* Number of a block that was zeroed: nothing comes after it. */
-#define ZEROED		0xffffffffU
-
-/* What a sector is filled with. */
-struct stamp {
-	__u64 magic;
-	__u32 slot;
-	__u32 number;
-};
-
-#define STAMPS		(SECTOR / sizeof(struct stamp))
-
 static void die(const char *what)
 {
 	fprintf(stderr, "%s: %s\n", what, strerror(errno));
 	exit(2);
-}
-
-static __u32 number_of(const void *sector, __u32 slot)
-{
-	const struct stamp *s = sector;
-	unsigned int i;
-
-	for (i = 1; i < STAMPS; i++)
-		if (memcmp(&s[i], &s[0], sizeof(s[0])))
-			return 0;
-	if (!s[0].magic && !s[0].slot && !s[0].number)
-		return ZEROED;
-	return s[0].magic == MAGIC && s[0].slot == slot ? s[0].number : 0;
 }
 
 /* ---- load ---- */
@@ -95,18 +68,6 @@ static struct writer writers[THREADS];
 static atomic_uint acked[SLOTS];
 static atomic_uint allowed;
 static atomic_bool stop;
-
-static void fill(struct stamp *s, unsigned int slot, unsigned int nr,
-		 __u32 number)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr * SLOT_SECTORS * STAMPS; i++) {
-		s[i].magic = MAGIC;
-		s[i].slot = slot + i / (SLOT_SECTORS * STAMPS);
-		s[i].number = number;
-	}
-}
 
 static void write_slots(void *buf, unsigned int slot, unsigned int nr,
 			__u32 number)

@@ -11,6 +11,8 @@
 #   uml         the kselftests in user-mode Linux
 #   uml-debug   the same with KASAN and lockdep
 #   6.12, 7.3   the kselftests on Debian's kernels, in QEMU
+#   power       power cuts: user-mode Linux is killed POWER_CUTS times
+#               (default 4)
 #   insn        no more instructions per request than recorded
 #   pci         those of vdpa_blk_pci, on 6.12 in QEMU; VM_KERNEL=7.3 for another
 #   abuse       all that hostile clients do, in user-mode Linux: a part of uml, for
@@ -20,7 +22,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
-STAGES="6.12 uml uml-debug 7.3 pci host lint insn"
+STAGES="6.12 uml uml-debug 7.3 pci host lint power insn"
 # To be asked for by name.
 MORE_STAGES="abuse"
 # One more than the CPUs of a small machine: a stage waits for disks and timers.
@@ -114,6 +116,9 @@ run_stage() {
 		[ -n "${QUICK:-}" ] ||
 			FUZZ_TIME=${FUZZ_TIME:-120} \
 				"$TOP/selftests/host/fuzz/fuzz.sh"
+		;;
+	power)
+		POWER_CUTS=${POWER_CUTS:-4} "$VM_DIR/power.sh"
 		;;
 	insn)
 		"$TOP/selftests/bench/insn.sh" --gate
