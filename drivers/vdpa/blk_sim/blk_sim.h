@@ -459,6 +459,7 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @index: number in the disk
  * @worker: the thread that serves it
  * @work: queued by every kick
+ * @later: queues @work when there may be memory again to start with
  * @waiters: those who want @lock and wait for the worker to let it go
  * @kicked: a kick came that found @lock taken: who lets it go looks
  * @lock: guards all below; the worker holds it while it uses the ring, so that
@@ -468,8 +469,8 @@ void vbs_io_signal(struct vbs_vq *vq);
  * @has_addr: @desc, @avail and @used were set
  * @live: the ring is mapped and is being served
  * @lost: was live until the client unmapped the ring's memory
- * @retry: the worker is to start the queue again when that is back; never while
- *	the disk does not run
+ * @retry: the worker is to start the queue when that is back, or there is memory
+ *	to do so; never while the disk does not run
  * @broken: stopped for good, until a reset
  * @num: ring size as the client wants it, unchecked
  * @base: where to begin in the ring, for vbs_ring_init(), while not live
@@ -512,6 +513,7 @@ struct vbs_vq {
 	u16 index;
 	struct kthread_worker *worker;
 	struct kthread_work work;
+	struct kthread_delayed_work later;
 
 	atomic_t waiters;
 	bool kicked;

@@ -28,6 +28,9 @@
 /* How long a worker keeps its lock when nobody wants it, in milliseconds. */
 #define VBS_SLICE	10
 
+/* Until a queue that had no memory to start with is tried again. */
+#define VBS_RETRY_DELAY	(HZ / 10)
+
 /* A window that is worth polling for, in nanoseconds. */
 #define VBS_POLL_MIN	((u64)NSEC_PER_USEC)
 
@@ -109,6 +112,21 @@ static const char *vq_prepare_ring(struct vbs_vq *vq)
 	return err ? vbs_ring_strerror(err) : NULL;
 }
 
+/*
+ * A driver does not hear of it, and most do not care for NEEDS_RESET: it would
+ * wait for its requests for ever.
+ */
+static void vq_start_later(struct vbs_vq *vq)
+{
+	lockdep_assert_held(&vq->lock);
+
+	if (!vq->retry)
+		pr_warn_ratelimited("%s: vq %u: no memory to start it; tried again until there is\n",
+				    vbs_name(vq->dev), vq->index);
+	WRITE_ONCE(vq->retry, true);
+	kthread_queue_delayed_work(vq->worker, &vq->later, VBS_RETRY_DELAY);
+}
+
 void vbs_vq_start(struct vbs_vq *vq)
 {
 	struct vbs_ring *ring = &vq->ring;
@@ -134,7 +152,7 @@ void vbs_vq_start(struct vbs_vq *vq)
 	}
 	if (err) {
 		if (err == -ENOMEM)
-			vq_break(vq, "no memory to map it");
+			vq_start_later(vq);
 		else if (!vq->lost)
 			vq_break(vq, "not mapped by the client");
 		else
@@ -361,6 +379,11 @@ static void vq_judge_depth(struct vbs_vq *vq)
 	}
 }
 
+static void vq_later(struct kthread_work *work)
+{
+	vq_wake(container_of(work, struct vbs_vq, later.work));
+}
+
 static void vq_work(struct kthread_work *work)
 {
 	struct vbs_vq *vq = container_of(work, struct vbs_vq, work);
@@ -488,6 +511,7 @@ int vbs_vq_init(struct vbs_vq *vq, struct vbs_dev *dev, u16 index)
 	mutex_init(&vq->lock);
 	spin_lock_init(&vq->done_lock);
 	kthread_init_work(&vq->work, vq_work);
+	kthread_init_delayed_work(&vq->later, vq_later);
 	if (!zalloc_cpumask_var(&vq->affinity, GFP_KERNEL) ||
 	    !zalloc_cpumask_var(&vq->home, GFP_KERNEL))
 		return -ENOMEM;
@@ -509,6 +533,7 @@ int vbs_vq_init(struct vbs_vq *vq, struct vbs_dev *dev, u16 index)
 void vbs_vq_destroy(struct vbs_vq *vq)
 {
 	if (vq->worker) {
+		kthread_cancel_delayed_work_sync(&vq->later);
 		/* It may be about to queue itself again. */
 		kthread_cancel_work_sync(&vq->work);
 		kthread_destroy_worker(vq->worker);
