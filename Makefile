@@ -35,7 +35,7 @@ else
 	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh /vdpa-blk/selftests/vm/demo.sh
 endif
 
-# make vm CMD='...' [VM_KERNEL=6.12|7.3|uml|uml-debug] [VM_DISK=file] [VM_ARGS=...]
+# make vm CMD='...' [VM_KERNEL=6.12|7.3|uml|uml-debug|uml-faults] [VM_DISK=file] [VM_ARGS=...]
 vm:
 	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh '$(subst ','\'',$(or $(CMD),$(error make vm needs CMD='...')))'
 

@@ -10,6 +10,7 @@
 #               fuzzed for FUZZ_TIME seconds (default 120; not with QUICK=1)
 #   uml         the kselftests in user-mode Linux
 #   uml-debug   the same with KASAN and lockdep
+#   uml-faults  without memory
 #   6.12, 7.3   the kselftests on Debian's kernels, in QEMU
 #   power       power cuts: user-mode Linux is killed POWER_CUTS times
 #               (default 4)
@@ -22,11 +23,13 @@
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
-STAGES="6.12 uml uml-debug 7.3 pci host lint power insn"
+STAGES="6.12 uml uml-debug 7.3 pci host lint power uml-faults insn"
 # To be asked for by name.
 MORE_STAGES="abuse"
 # One more than the CPUs of a small machine: a stage waits for disks and timers.
 LANES=3
+# Only a kernel with fault injection can be refused memory.
+FAULTS_ONLY="faults_memory.sh"
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
 DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients vhost_bad_maps"
@@ -57,6 +60,8 @@ EMULATED_ENV="ROUNDS=3 \
 PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
 PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
 PCI_CLIENTS+=" vhost_bad_clients vhost_bad_maps"
+# For stages of their own.
+NEEDY_SCRIPTS="$FAULTS_ONLY $PCI_SCRIPTS"
 # What testing.rst calls the abuse list.
 ABUSE_PROGS="vhost_bad_starts vhost_bad_rings vhost_bad_packed"
 ABUSE_PROGS+=" vhost_bad_requests vhost_bad_maps vhost_bad_clients"
@@ -128,14 +133,17 @@ run_stage() {
 		vm_tests "$1" "TEST_GEN_PROGS=$DEBUG_PROGS" \
 			"TEST_PROGS=$DEBUG_SCRIPTS"
 		;;
+	uml-faults)
+		vm_tests "$1" TEST_GEN_PROGS= "TEST_PROGS=$FAULTS_ONLY"
+		;;
 	uml)
 		vm_tests "$1" \
-			"SKIP_PROGS=nested_guest.sh $PCI_SCRIPTS${QUICK:+ $LONG_PROGS}"
+			"SKIP_PROGS=nested_guest.sh $NEEDY_SCRIPTS${QUICK:+ $LONG_PROGS}"
 		;;
 	6.12)
 		ROUNDS_ENV+=" $EMULATED_ENV"
 		vm_tests "$1" \
-			"SKIP_PROGS=dkms.sh configfs.sh $ONCE_SCRIPTS $PCI_SCRIPTS"
+			"SKIP_PROGS=dkms.sh configfs.sh $ONCE_SCRIPTS $NEEDY_SCRIPTS"
 		;;
 	abuse)
 		ROUNDS_ENV+=" $ABUSE_ENV"
@@ -153,7 +161,7 @@ run_stage() {
 		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 $ONE_KIND_ENV \
 			KSELFTEST_NESTED_GUEST_SH_ARGS=over_mmio"
 		vm_tests "$1" \
-			"SKIP_PROGS=$LONG_PROGS $UML_SCRIPTS $PCI_SCRIPTS"
+			"SKIP_PROGS=$LONG_PROGS $UML_SCRIPTS $NEEDY_SCRIPTS"
 		;;
 	esac
 }

@@ -9,6 +9,7 @@
 #   ksft        kselftest support files
 #   uml         user-mode Linux 7.3
 #   uml-debug   the same with KASAN, lockdep and friends
+#   uml-faults  the same with fault injection and a leak detector
 #   guest       kernel and initramfs of the nested guest
 #   initrd      what finds the root disk, for the 6.12 and 7.3 kernels
 #   image       the root as a disk
@@ -21,7 +22,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 SUITE=trixie
-PARTS="root src-6.12 src-7.3 ksft uml uml-debug guest initrd image"
+PARTS="root src-6.12 src-7.3 ksft uml uml-debug uml-faults guest initrd image"
 
 packages() {
 	sed 's/#.*//' "$VM_DIR/packages" | xargs -n1
@@ -41,7 +42,7 @@ item_key() {
 	ksft)
 		key_of "$(item_key src-7.3)" "$(declare -f make_ksft)"
 		;;
-	uml | uml-debug)
+	uml*)
 		# shellcheck disable=SC2046 # one word for each file
 		key_of "$(item_key src-7.3)" "$VM_DIR/kernel.sh" \
 			$(fragments "$1")
@@ -72,7 +73,7 @@ item_needs() {
 	root) echo mmdebstrap debian-archive-keyring ;;
 	src-*) echo root xz-utils ;;
 	ksft) echo src-7.3 ;;
-	uml | uml-debug) echo root src-7.3 ;;
+	uml*) echo root src-7.3 ;;
 	guest) echo root src-6.12 ;;
 	initrd) echo root cpio kmod ;;
 	image) echo root e2fsprogs ;;
@@ -86,6 +87,7 @@ item_what() {
 	ksft) echo "kselftest support files (1 s)" ;;
 	uml) echo "user-mode Linux kernel (about 6 min)" ;;
 	uml-debug) echo "user-mode Linux kernel with sanitizers (about 10 min)" ;;
+	uml-faults) echo "user-mode Linux kernel without memory (about 7 min)" ;;
 	guest) echo "kernel of the nested guest (about 4 min)" ;;
 	initrd) echo "initial RAM disks (about 5 s)" ;;
 	image) echo "disk image of the root (about 15 s)" ;;
@@ -269,7 +271,7 @@ make_item() {
 	mkdir -p "$out"
 	case $name in
 	src-*) maker=make_src ;;
-	uml-debug) maker=make_uml ;;
+	uml-*) maker=make_uml ;;
 	esac
 	"$maker" "$out" "$name"
 	# The root keeps its owners, all else is the user's.

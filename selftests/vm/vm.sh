@@ -6,7 +6,8 @@
 # exit status; 99 if the VM hung, died or complained on its console. The first
 # run sets up what is missing.
 #
-#   VM_KERNEL=uml     6.12, 7.3 (Debian, in QEMU), uml, uml-debug
+#   VM_KERNEL=uml     6.12, 7.3 (Debian, in QEMU), uml, uml-debug,
+#                     uml-faults
 #   VM_TIMEOUT=600    seconds
 #   VM_SMP=2          CPUs
 #   VM_MEM=3G         memory (2G for user-mode Linux)
