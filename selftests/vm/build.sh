@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # build.sh KERNEL: build the modules and the selftests of this checkout for
-# 6.12, 7.3, uml, uml-debug or uml-faults, in a copy of the tree, build/KERNEL, with the
-# compiler that built that kernel. Does nothing if nothing has changed.
+# 6.12, 7.3, uml, uml-debug or uml-faults, in a copy of the tree, build/KERNEL,
+# with the compiler that built that kernel. Does nothing if nothing has changed.
 
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
