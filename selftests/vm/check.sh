@@ -33,6 +33,7 @@ FAULTS_ONLY="faults_memory.sh"
 # What is worth its time where all is ten times slower: races, hostile clients,
 # and real ones. With QUICK=1 the heart of it, and fewer rounds everywhere.
 DEBUG_PROGS="vhost_suspend vhost_lifecycle vhost_bad_clients vhost_bad_maps"
+DEBUG_PROGS+=" vhost_fuzz"
 DEBUG_SCRIPTS="libblkio.sh"
 # Minutes under emulation. dkms compiles: natively in user-mode Linux, for all
 # kernels. configfs.sh is about what is in no kernel but in the module.
@@ -40,6 +41,9 @@ SLOW_PROGS="dkms.sh backends.sh vhost_backends.sh flush_order.sh configfs.sh"
 LONG_PROGS="$SLOW_PROGS faults.sh resize.sh stats.sh"
 # About this package and not about a kernel: once will do.
 ONCE_SCRIPTS="cache_mode.sh docs.sh stats.sh"
+# About this package more than about a kernel, and worth the more the more they
+# do.
+UML_PROGS="vhost_fuzz vhost_owners"
 # About this package and not about a kernel's clients: once for 7.3 will do.
 UML_SCRIPTS="$ONCE_SCRIPTS many_disks.sh remove_busy.sh no_memory.sh discard.sh"
 UML_SCRIPTS+=" module.sh dev_add.sh config.sh"
@@ -77,10 +81,10 @@ ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_layouts vhost_bad_rings vhost_bad_packed"
 	DEBUG_PROGS+=" vhost_bad_starts vhost_bad_requests vhost_bad_backends"
-	DEBUG_PROGS+=" vhost_poll"
+	DEBUG_PROGS+=" vhost_poll vhost_owners"
 	DEBUG_SCRIPTS+=" direct.sh virtio_vdpa_fio.sh"
 else
-	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000"
+	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000 FUZZ_TIME=5"
 fi
 # Counting wake-ups finds no race, and one way through a library is enough.
 DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
@@ -89,6 +93,7 @@ DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
 	KSELFTEST_VHOST_LIFECYCLE_ARGS='-v packed' \
 	KSELFTEST_VHOST_LAYOUTS_ARGS='-v indirect_event_idx -v packed_indirect' \
 	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split'"
+[ -n "${QUICK:-}" ] || DEBUG_ENV+=" FUZZ_TIME=30"
 # So is one kind of ring for what is not about rings.
 ONE_KIND_ENV="KSELFTEST_VHOST_BAD_STARTS_ARGS='-V split' \
 	KSELFTEST_VHOST_BAD_REQUESTS_ARGS='-V split' \
@@ -142,8 +147,8 @@ run_stage() {
 		;;
 	6.12)
 		ROUNDS_ENV+=" $EMULATED_ENV"
-		vm_tests "$1" \
-			"SKIP_PROGS=dkms.sh configfs.sh $ONCE_SCRIPTS $NEEDY_SCRIPTS"
+		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh $UML_PROGS \
+			$ONCE_SCRIPTS $NEEDY_SCRIPTS"
 		;;
 	abuse)
 		ROUNDS_ENV+=" $ABUSE_ENV"
@@ -161,7 +166,8 @@ run_stage() {
 		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 $ONE_KIND_ENV \
 			KSELFTEST_NESTED_GUEST_SH_ARGS=over_mmio"
 		vm_tests "$1" \
-			"SKIP_PROGS=$LONG_PROGS $UML_SCRIPTS $NEEDY_SCRIPTS"
+			"SKIP_PROGS=$LONG_PROGS $UML_SCRIPTS $UML_PROGS \
+			$NEEDY_SCRIPTS"
 		;;
 	esac
 }
