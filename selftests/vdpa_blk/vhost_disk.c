@@ -97,9 +97,9 @@ static bool have_mgmtdev(void)
 	return vv_run("vdpa mgmtdev show %s", vv_mgmtdev()) == 0;
 }
 
-/* An installed module first, then the one built in this tree. */
-static int load(const char *params)
+int vv_module_load(void)
 {
+	const char *params = vv_module_params;
 	char exe[PATH_MAX] = "", *slash;
 	ssize_t n;
 
@@ -130,7 +130,7 @@ static void find_modules(void)
 	if (!skip_reason[0] && !have_mgmtdev()) {
 		if (!is_ours())
 			vv_run("modprobe vdpa_sim_blk");
-		else if (load(vv_module_params) == 0)
+		else if (vv_module_load() == 0)
 			loaded = true;
 		need(have_mgmtdev(),
 		     "no such management device, and its module cannot be loaded");

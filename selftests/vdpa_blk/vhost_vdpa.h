@@ -204,6 +204,8 @@ extern struct vv_disk vv_shared_disk;
 const char *vv_mgmtdev(void);
 /* NULL when tests can run here, or one sentence why not. */
 const char *vv_unavailable(void);
+/* An installed module first, then the one built in this tree. */
+int vv_module_load(void);
 /* features 0: the default ones. */
 int vv_disk_add(struct vv_disk *disk, __u64 features);
 int vv_disk_add_ram(struct vv_disk *disk);

@@ -43,7 +43,7 @@ LONG_PROGS="$SLOW_PROGS faults.sh resize.sh stats.sh"
 ONCE_SCRIPTS="cache_mode.sh docs.sh stats.sh"
 # About this package more than about a kernel, and worth the more the more they
 # do.
-UML_PROGS="vhost_fuzz vhost_owners"
+UML_PROGS="vhost_fuzz life_cycle vhost_owners"
 # About this package and not about a kernel's clients: once for 7.3 will do.
 UML_SCRIPTS="$ONCE_SCRIPTS many_disks.sh remove_busy.sh no_memory.sh discard.sh"
 UML_SCRIPTS+=" module.sh dev_add.sh config.sh"
@@ -81,7 +81,7 @@ ROUNDS_ENV=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_layouts vhost_bad_rings vhost_bad_packed"
 	DEBUG_PROGS+=" vhost_bad_starts vhost_bad_requests vhost_bad_backends"
-	DEBUG_PROGS+=" vhost_poll vhost_owners"
+	DEBUG_PROGS+=" vhost_poll vhost_owners life_cycle"
 	DEBUG_SCRIPTS+=" direct.sh virtio_vdpa_fio.sh"
 else
 	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000 FUZZ_TIME=5"
