@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Clients that come and go, politely or not: the next one finds a clean disk. */
+/*
+ * Clients that come and go, politely or not: the next one finds a clean disk.
+ *
+ *   KILLS=N	how many are killed (default 20)
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #define VV_VARIANTS
+#include "memory_use.h"
 #include "vhost_test.h"
 
 VV_VARIANT(split, 0);
@@ -158,14 +163,17 @@ static void __noreturn load_for_ever(const char *node)
 }
 
 /* A client that is killed at any moment, its set-up included. */
-VV_TEST(killed_client_leaves_a_device_that_works_at_once)
+TEST_F_TIMEOUT(disk, killed_client_leaves_a_device_that_works_at_once, 7200)
 {
+	const char *kills = getenv("KILLS");
+	int round, status, rounds = kills ? atoi(kills) : 20;
 	unsigned int seed = vv_seed();
-	int round, status;
+	struct memory_use before;
 	pid_t pid;
 
 	vv_close(&self->dev);
-	for (round = 0; round < 20; round++) {
+	memory_measure(&before);
+	for (round = 0; round < rounds; round++) {
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid)
@@ -180,6 +188,7 @@ VV_TEST(killed_client_leaves_a_device_that_works_at_once)
 		ASSERT_EQ(0, vv_good_client(&self->dev.vq[0], round));
 		vv_close(&self->dev);
 	}
+	EXPECT_FALSE(memory_grew(&before, rounds));
 }
 
 /* The memory's owner dies, but somebody else still holds the file. */
