@@ -351,7 +351,7 @@ VV_TEST(two_processes_with_one_descriptor)
 	ASSERT_LE(0, pid);
 	if (!pid)
 		second_process(dev, seed);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 50; i++) {
 		/* Whatever comes of it. */
 		vv_reset(dev);
 		vv_restart(dev, dev->offered, 1, 256);

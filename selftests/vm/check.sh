@@ -93,7 +93,7 @@ DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
 	KSELFTEST_VHOST_LIFECYCLE_ARGS='-v packed' \
 	KSELFTEST_VHOST_LAYOUTS_ARGS='-v indirect_event_idx -v packed_indirect' \
 	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split'"
-[ -n "${QUICK:-}" ] || DEBUG_ENV+=" FUZZ_TIME=30"
+[ -n "${QUICK:-}" ] || DEBUG_ENV+=" FUZZ_TIME=30 ROUNDS=8"
 # So is one kind of ring for what is not about rings.
 ONE_KIND_ENV="KSELFTEST_VHOST_BAD_STARTS_ARGS='-V split' \
 	KSELFTEST_VHOST_BAD_REQUESTS_ARGS='-V split' \
