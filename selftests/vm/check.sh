@@ -10,22 +10,25 @@
 #               fuzzed for FUZZ_TIME seconds (default 120; not with QUICK=1)
 #   uml         the kselftests in user-mode Linux
 #   uml-debug   the same with KASAN and lockdep
-#   uml-faults  without memory
 #   6.12, 7.3   the kselftests on Debian's kernels, in QEMU
-#   power       power cuts: user-mode Linux is killed POWER_CUTS times
-#               (default 4)
 #   insn        no more instructions per request than recorded
 #   pci         those of vdpa_blk_pci, on 6.12 in QEMU; VM_KERNEL=7.3 for another
+#
+# and by name only:
+#
 #   abuse       all that hostile clients do, in user-mode Linux: a part of uml, for
 #               those who work on that
+#   power       power cuts: user-mode Linux is killed POWER_CUTS times
+#               (default 4)
+#   uml-faults  memory that is refused, one allocation at a time
 
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 # The longest first.
-STAGES="6.12 uml uml-debug 7.3 pci host lint power uml-faults insn"
+STAGES="6.12 uml uml-debug 7.3 pci host lint insn"
 # To be asked for by name.
-MORE_STAGES="abuse"
+MORE_STAGES="abuse power uml-faults"
 # One more than the CPUs of a small machine: a stage waits for disks and timers.
 LANES=3
 # Only a kernel with fault injection can be refused memory.
