@@ -12,8 +12,11 @@
 #include "memory_use.h"
 #include "vhost_vdpa.h"
 
-/* Pages that CPUs keep for themselves, stack traces seen for the first time. */
-#define NOISE_KIB	4096
+/*
+ * Pages that CPUs keep for themselves, stack traces seen for the first time, and
+ * what a file system below knows now.
+ */
+#define NOISE_KIB	16384
 #define SETTLE_MS	5000
 
 static void text_write(const char *path, const char *text)
