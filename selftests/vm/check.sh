@@ -204,13 +204,13 @@ vm_tests() {
 
 # Counts KTAP: the cases inside of a program are what counts ("# ok 1 name");
 # a program that failed without saying where is one failed case, one that was
-# skipped as a whole one skipped case. Writes the totals to $totals and what
-# programs with a failed case said to $failures.
+# skipped as a whole one skipped case. Writes the totals to $totals, what
+# programs with a failed case said to $failures, and the cases to $failures.names.
 # shellcheck disable=SC2016 # awk
 count='
 function program_end(failed, skipped, name,    i) {
 	if (failed && !f)
-		f = 1
+		bad[f++] = "ended badly"
 	else if (!p && !f && !s)
 		if (skipped) s = 1; else p = 1
 	printf "%-9s %-28s %3d passed", stage, name, p
@@ -222,14 +222,16 @@ function program_end(failed, skipped, name,    i) {
 		print stage ": " name > failures
 		for (i = lines > 60 ? lines - 60 : 0; i < lines; i++)
 			print stage ": " line[i] > failures
+		for (i = 0; i < f; i++)
+			print "FAILED: " stage ": " name ": " bad[i] > names
 	}
 	passed += p; failed_all += f; skipped_all += s
 	p = f = s = lines = 0
 	start = systime()
 }
-BEGIN { start = systime() }
+BEGIN { start = systime(); names = failures ".names" }
 { sub(/\r$/, ""); line[lines++] = $0 }
-/^# +not ok [0-9]+/ { f++; print stage ": " substr($0, 3); fflush(); next }
+/^# +not ok [0-9]+/ { bad[f++] = $5; print stage ": " substr($0, 3); fflush(); next }
 /^# +ok [0-9]+.*# *SKIP/ { s++; print stage ": " substr($0, 3); next }
 /^# +ok [0-9]+/ { p++; next }
 /^(not )?ok [0-9]+ / {
@@ -266,10 +268,10 @@ stage() {
 	) || status=$?
 	read -r p f s <"$totals"
 	if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
-		echo "$name: ended with status $status"
+		echo "FAILED: $name: ended with status $status" >>"$failures.names"
 		f=1
 	elif [ $((p + f + s)) -eq 0 ]; then
-		echo "$name: no test was run"
+		echo "FAILED: $name: no test was run" >>"$failures.names"
 		f=1
 	fi
 	[ "$f" -eq 0 ] || echo "$name: the whole output is in $log"
@@ -306,7 +308,8 @@ run_stages() {
 	trap 'end_stages 130' INT
 	trap 'end_stages 143' TERM HUP
 	for name in "$@"; do
-		rm -f "$OUT/$name.totals" "$OUT/$name.failures"
+		rm -f "$OUT/$name.totals" "$OUT/$name.failures" \
+			"$OUT/$name.failures.names"
 		while [ "$(jobs -rp | wc -l)" -ge "$LANES" ]; do
 			wait -n || true
 		done
@@ -316,8 +319,8 @@ run_stages() {
 	wait
 }
 
-# A stage that left no totals died on the way. Failures come once more, for a
-# reader who has the end of the output only.
+# A stage that left no totals died on the way. Failures come once more, and at
+# last their names, for a reader who has the end of the output only.
 sum_up() {
 	local name p f s passed=0 failed=0 skipped=0
 
@@ -326,13 +329,16 @@ sum_up() {
 	done
 	for name in "$@"; do
 		if ! read -r p f s 2>/dev/null <"$OUT/$name.totals"; then
-			echo "$name: died"
+			echo "FAILED: $name: died" >>"$OUT/$name.failures.names"
 			p=0 f=1 s=0
 		fi
 		echo "$name: $p passed, $f failed, $s skipped"
 		passed=$((passed + p))
 		failed=$((failed + f))
 		skipped=$((skipped + s))
+	done
+	for name in "$@"; do
+		cat "$OUT/$name.failures.names" 2>/dev/null || true
 	done
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" -eq 0 ]
