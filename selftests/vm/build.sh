@@ -63,6 +63,11 @@ make_all() {
 	make -C /vdpa-blk/selftests "TARGETS=vdpa_blk bench" \
 		KSFT_DIR=/ksft/tools/testing/selftests
 
+	[ "$arch" != um ] ||
+		gcc -O2 -Wall -Wextra -fPIC -shared -ftls-model=initial-exec \
+			-o /vdpa-blk/selftests/vm/uml_irq.so \
+			/vdpa-blk/selftests/vm/uml_irq.c
+
 	index=/tmp/index/lib/modules/$release
 	mkdir -p "$index/kernel" "$index/updates"
 	mount --bind "$modules/kernel" "$index/kernel"

@@ -194,17 +194,19 @@ prepare_uml() {
 	make_payload "$dir/payload.tar"
 }
 
-# In its folder, where it finds the C library it was built with.
+# In its folder, where it finds the C library it was built with. The name of what
+# is preloaded has no blanks.
 start_uml() {
 	local extra disk=() uml
 
 	uml=$(item_path "$VM_KERNEL")
 	read -ra extra <<<"$VM_ARGS"
 	[ -z "$VM_DISK" ] || disk=("ubd0=$VM_DISK")
+	cp "$TOP/build/$VM_KERNEL/selftests/vm/uml_irq.so" "$run/"
 	exec 3>"$run/output.out" >"$run/console" 2>&1
 	cd "$uml"
 	exec timeout -k 5 -s KILL "$VM_TIMEOUT" \
-		env LD_LIBRARY_PATH=libc ./linux \
+		env "LD_LIBRARY_PATH=libc:$run" LD_PRELOAD=uml_irq.so ./linux \
 		"mem=${VM_MEM:-2G}" "ncpus=$VM_SMP" seccomp=on \
 		"uml_dir=$run/uml" umid=vm \
 		root=/dev/root rootfstype=hostfs "rootflags=$run/boot" rw \
