@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# build.sh KERNEL: build the modules and the selftests of this checkout for
-# 6.12, 7.3, uml, uml-debug or uml-faults, in a copy of the tree, build/KERNEL,
-# with the compiler that built that kernel. Does nothing if nothing has changed.
+# build.sh KERNEL: build the modules of this checkout for 6.12, 7.3, uml, uml-debug
+# or uml-faults, in a copy of the tree, build/KERNEL, with the compiler that built
+# that kernel. The selftests, which are the same for all, come from another copy,
+# build/selftests. Does nothing if nothing has changed.
 
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -37,7 +38,7 @@ copy_tree() {
 	mv "$dir/.files.new" "$dir/.files"
 }
 
-# state DIR KERNEL: changes with every file and with the kernel.
+# state DIR WHAT: changes with every file, and with what it is built with.
 state() {
 	(
 		cd "$1"
@@ -47,26 +48,29 @@ state() {
 		case $2 in
 		uml*) item_path "$2" ;;
 		esac
-		declare -f make_all build_in_root
+		declare -f make_modules make_selftests build_in_root
 	) | sha256sum
 }
 
-# Runs in the root. The indexes of all modules, ours among them, are made here
-# because depmod is slow in the VM.
+# Both run in the root.
 # shellcheck disable=SC2317 # called by name
-make_all() {
+make_selftests() {
+	make -C /vdpa-blk/selftests "TARGETS=vdpa_blk bench" \
+		KSFT_DIR=/ksft/tools/testing/selftests
+	gcc -O2 -Wall -Wextra -fPIC -shared -ftls-model=initial-exec \
+		-o /vdpa-blk/selftests/vm/uml_irq.so \
+		/vdpa-blk/selftests/vm/uml_irq.c
+}
+
+# The indexes of all modules, ours among them, are made here because depmod is
+# slow in the VM.
+# shellcheck disable=SC2317 # called by name
+make_modules() {
 	local kdir=$1 modules=$2 arch=$3 release index
 
 	set -e
 	release=$(basename "$modules")
 	make -C /vdpa-blk "KDIR=$kdir" ${arch:+"ARCH=$arch"} modules
-	make -C /vdpa-blk/selftests "TARGETS=vdpa_blk bench" \
-		KSFT_DIR=/ksft/tools/testing/selftests
-
-	[ "$arch" != um ] ||
-		gcc -O2 -Wall -Wextra -fPIC -shared -ftls-model=initial-exec \
-			-o /vdpa-blk/selftests/vm/uml_irq.so \
-			/vdpa-blk/selftests/vm/uml_irq.c
 
 	index=/tmp/index/lib/modules/$release
 	mkdir -p "$index/kernel" "$index/updates"
@@ -80,27 +84,30 @@ make_all() {
 }
 
 build_in_root() {
-	local kernel=$1 dir=$2 binds modules kdir arch=
+	local what=$1 dir=$2 binds modules kdir arch="" maker=make_modules
 
 	binds="$dir:vdpa-blk
 $(item_path ksft):ksft"
-	case $kernel in
+	case $what in
+	selftests)
+		maker=make_selftests
+		;;
 	uml*)
 		binds+="
 $(item_path src-7.3):ksrc
-$(item_path "$kernel"):kbuild"
-		modules=$(modules_of_uml "$kernel")
+$(item_path "$what"):kbuild"
+		modules=$(modules_of_uml "$what")
 		modules=/kbuild/installed/usr/lib/modules/$(basename "$modules")
 		kdir=/kbuild
 		arch=um
 		;;
 	*)
-		modules=/lib/modules/$(kernel_release "$kernel")
+		modules=/lib/modules/$(kernel_release "$what")
 		kdir=$modules/build
 		;;
 	esac
-	in_root "$binds" bash -c "$(declare -f make_all); make_all \"\$@\"" \
-		make_all "$kdir" "$modules" "$arch"
+	in_root "$binds" bash -ec "$(declare -f $maker); $maker \"\$@\"" \
+		$maker "${kdir:-}" "${modules:-}" "$arch"
 }
 
 modules_of_uml() {
@@ -116,28 +123,34 @@ need_for_build() {
 	esac
 }
 
-# build KERNEL: the result is build/KERNEL.
-build() {
-	local kernel=$1 dir=$TOP/build/$1 now
+# build_copy WHAT TITLE: the result is build/WHAT.
+build_copy() {
+	local what=$1 dir=$TOP/build/$1 now lock
 
-	case " $KERNELS " in
-	*" $kernel "*) ;;
-	*) die "unknown kernel $kernel; there are: $KERNELS" ;;
-	esac
-	need_for_build "$kernel"
 	mkdir -p "$TOP/build"
-	exec {build_lock}>"$TOP/build/.$kernel.lock"
-	run_job flock "$build_lock"
+	exec {lock}>"$TOP/build/.$what.lock"
+	run_job flock "$lock"
 	copy_tree "$dir"
-	now=$(state "$dir" "$kernel")
+	[ "$what" = selftests ] ||
+		rsync -a "$TOP/build/selftests/selftests/" "$dir/selftests/"
+	now=$(state "$dir" "$what")
 	if [ "$(cat "$dir/.built" 2>/dev/null)" != "$now" ]; then
 		rm -f "$dir/.built"
-		step "build-$kernel" "building for $kernel" \
-			build_in_root "$kernel" "$dir"
+		step "build-$what" "$2" build_in_root "$what" "$dir"
 		give_back "$dir"
 		echo "$now" >"$dir/.built"
 	fi
-	exec {build_lock}>&-
+	exec {lock}>&-
+}
+
+build() {
+	case " $KERNELS " in
+	*" $1 "*) ;;
+	*) die "unknown kernel $1; there are: $KERNELS" ;;
+	esac
+	need_for_build "$1"
+	build_copy selftests "building the selftests"
+	build_copy "$1" "building for $1"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

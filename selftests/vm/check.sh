@@ -231,7 +231,13 @@ function program_end(failed, skipped, name,    i) {
 }
 BEGIN { start = systime(); names = failures ".names" }
 { sub(/\r$/, ""); line[lines++] = $0 }
-/^# +not ok [0-9]+/ { bad[f++] = $5; print stage ": " substr($0, 3); fflush(); next }
+/^# +not ok [0-9]+/ {
+	bad[f] = $0
+	sub(/^# +not ok [0-9]+ -? */, "", bad[f++])
+	print stage ": " substr($0, 3)
+	fflush()
+	next
+}
 /^# +ok [0-9]+.*# *SKIP/ { s++; print stage ": " substr($0, 3); next }
 /^# +ok [0-9]+/ { p++; next }
 /^(not )?ok [0-9]+ / {
