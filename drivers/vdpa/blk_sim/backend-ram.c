@@ -125,6 +125,24 @@ static noinline int ram_page_add(struct vbs_ram *ram, unsigned long index,
 	return err == -EBUSY ? 0 : err;
 }
 
+/*
+ * xa_load() would take the RCU read lock, which the caller has, once more. The
+ * state is kept with the request: all of it but this is the same each time.
+ */
+static inline void *ram_page_find(struct vbs_ram *ram, struct vbs_io *io,
+				  unsigned long index)
+{
+	struct xa_state *xas = (struct xa_state *)io->priv;
+	void *page;
+
+	xas->xa = &ram->pages;
+	xas_set(xas, index);
+	do {
+		page = xas_load(xas);
+	} while (xas_retry(xas, page));
+	return page;
+}
+
 /* Whole pages have an instruction of their own. */
 static inline void ram_copy(void *to, const void *from, u32 len)
 {
@@ -147,7 +165,7 @@ static __always_inline int ram_transfer(struct vbs_ram *ram, struct vbs_io *io,
 
 	rcu_read_lock();
 	while (data->left) {
-		page = xa_load(&ram->pages, pos >> PAGE_SHIFT);
+		page = ram_page_find(ram, io, pos >> PAGE_SHIFT);
 		if (unlikely(write && !page)) {
 			rcu_read_unlock();
 			err = ram_page_add(ram, pos >> PAGE_SHIFT, io->nowait);
@@ -282,6 +300,7 @@ static const struct vbs_backend_ops ram_ops = {
 	.write_zeroes	= ram_write_zeroes,
 	.size		= ram_size,
 	.free		= ram_free,
+	.io_size	= sizeof(struct xa_state),
 };
 
 /**

@@ -3,8 +3,8 @@
  * vdpa_blk_sim: a virtio-blk device in software on the vDPA bus.
  *
  * The way of a request: kick -> queue.c -> ring*.c (chain of IOVA
- * segments) -> request.c (what is asked) -> io.c -> backend (do it, through
- * iova.c's pages) -> io.c (status, used ring, interrupt).
+ * segments) -> request.c (what is asked) -> io.c, execute.c -> backend (do it,
+ * through iova.c's pages) -> io.c (status, used ring, interrupt).
  */
 #ifndef VBS_BLK_SIM_H
 #define VBS_BLK_SIM_H
@@ -375,17 +375,29 @@ struct vbs_io {
 };
 
 /**
- * vbs_io_start - execute the chain in vbs_vq.chain
- * @vq: its queue; vbs_vq.lock held
+ * enum vbs_batch_end - how a batch has ended
+ * @VBS_BATCH_EMPTY: there is nothing more to do
+ * @VBS_BATCH_MORE: there may be
+ * @VBS_BATCH_MUST_WAIT: the next request is for something that takes time, and
+ *	was given back
+ */
+enum vbs_batch_end {
+	VBS_BATCH_EMPTY,
+	VBS_BATCH_MORE,
+	VBS_BATCH_MUST_WAIT,
+};
+
+/**
+ * vbs_io_batch - execute some of the chains that are available
+ * @vq: their queue, live; vbs_vq.lock held
  * @nowait: do not sleep; only with a backend that is not asynchronous
  *
- * It is completed some time later, or before this returns.  May sleep, without
- * @nowait.
+ * Requests are completed some time later, or before this returns; what was
+ * completed is published together.  May sleep, without @nowait.
  *
- * Return: false when @nowait was in the way: the chain has to be given back, and
- * executed by who can wait.
+ * Return: enum vbs_batch_end, or what vbs_ring_pop() says of a broken ring.
  */
-bool vbs_io_start(struct vbs_vq *vq, bool nowait);
+int vbs_io_batch(struct vbs_vq *vq, bool nowait);
 
 /**
  * vbs_io_get - one more part that the end of a request waits for
@@ -416,16 +428,6 @@ void vbs_io_put(struct vbs_io *io, int err);
 void vbs_io_put_locked(struct vbs_io *io, int err);
 
 /**
- * vbs_io_batch_begin - completions need not be published one by one
- * @vq: the queue; vbs_vq.lock held
- *
- * vbs_io_batch_end() publishes what was completed since.  Has no effect where
- * completions would wait for another request.
- */
-void vbs_io_batch_begin(struct vbs_vq *vq);
-void vbs_io_batch_end(struct vbs_vq *vq);
-
-/**
  * vbs_io_drain - wait until no request of a queue is at work
  * @vq: the queue; vbs_vq.lock held
  *
@@ -450,6 +452,31 @@ void vbs_io_free(struct vbs_vq *vq);
  * vbs_vq.lock held, or a request at work.  Any context.
  */
 void vbs_io_signal(struct vbs_vq *vq);
+
+/* ---- execute.c: what io.c leaves to others ---- */
+
+/**
+ * vbs_execute_other - start what is neither IN nor OUT
+ * @vq: the queue, with the decoded request; vbs_vq.lock held
+ * @io: the request
+ *
+ * May sleep, without @io->nowait.  Return: 0 or a negative errno, of all or, with
+ * an asynchronous backend, of this part.
+ */
+int vbs_execute_other(struct vbs_vq *vq, struct vbs_io *io);
+
+/**
+ * vbs_execute_bounced - IN or OUT with segments that do not suit the backend
+ * @vq: the queue, with the decoded request; vbs_vq.lock held
+ * @pos: position in bytes
+ * @write: OUT
+ *
+ * Its data are copied.  Waits for the backend.  Return: 0 or a negative errno.
+ */
+int vbs_execute_bounced(struct vbs_vq *vq, u64 pos, bool write);
+
+/* For vbs_sectors_bad(). */
+bool vbs_listed_bad(struct vbs_dev *dev, u64 sector, u32 nr);
 
 /* ---- queue.c: one virtqueue at work ---- */
 
@@ -693,6 +720,20 @@ struct vbs_dev {
 	u32 generation;
 	struct vdpa_callback config_cb;
 };
+
+/**
+ * vbs_sectors_bad - shall a range answer IOERR, for testers?
+ * @dev: the disk
+ * @sector: first sector
+ * @nr: sectors
+ *
+ * Any context.
+ */
+static inline bool vbs_sectors_bad(struct vbs_dev *dev, u64 sector, u32 nr)
+{
+	return unlikely(dev->badblocks && READ_ONCE(dev->badblocks->count)) &&
+	       vbs_listed_bad(dev, sector, nr);
+}
 
 static inline struct vbs_dev *vdpa_to_vbs(struct vdpa_device *vdpa)
 {

@@ -10,6 +10,7 @@
  * With a backend that is not asynchronous requests end before the next one is
  * started, under vbs_vq.lock: nothing else has to be taken, nothing counted.
  */
+#include <linux/blkdev.h>
 #include <linux/bottom_half.h>
 #include <linux/jiffies.h>
 #include <linux/slab.h>
@@ -22,29 +23,33 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Bytes copied at a time when segments do not suit the backend. */
-#define VBS_BOUNCE_SIZE	(64U << 10)
+/* Requests between two updates of the used index. */
+#define VBS_BATCH	32
 
 /* Most bytes that are copied in the context of a kick, by one request. */
 #define VBS_SHORT_MAX	(64U << 10)
 
-/* ---- the end of a request ---- */
+/* ---- what the driver gets to see ---- */
+
+/*
+ * virtio-vdpa's callback completes block requests, which would wake ksoftirqd
+ * for each outside of a softirq.
+ */
+static inline void call_from_task(const struct vdpa_callback *cb)
+{
+	if (!cb->callback)
+		return;
+	local_bh_disable();
+	cb->callback(cb->private);
+	local_bh_enable();
+}
 
 static void call(const struct vdpa_callback *cb)
 {
-	bool task = in_task() && !irqs_disabled();
-
-	if (!cb->callback)
-		return;
-	/*
-	 * virtio-vdpa's callback completes block requests, which would wake
-	 * ksoftirqd for each outside of a softirq.
-	 */
-	if (task)
-		local_bh_disable();
-	cb->callback(cb->private);
-	if (task)
-		local_bh_enable();
+	if (in_task() && !irqs_disabled())
+		call_from_task(cb);
+	else if (cb->callback)
+		cb->callback(cb->private);
 }
 
 void vbs_io_signal(struct vbs_vq *vq)
@@ -68,21 +73,24 @@ static void assert_may_end(const struct vbs_vq *vq)
 		lockdep_assert_held(&vq->lock);
 }
 
-/* What is to be called, without the lock, now that the driver can see it all. */
-static struct vdpa_callback publish(struct vbs_vq *vq)
+/* True when the driver is to be called, now that it can see it all. */
+static bool publish(struct vbs_vq *vq)
 {
-	struct vbs_ring *ring = &vq->ring;
-
 	assert_may_end(vq);
 
-	if (ring->used_idx != ring->used_published) {
-		vq->stats.batches++;
-		if (vbs_ring_publish(ring)) {
-			vq->stats.irqs++;
-			return vq->cb;
-		}
-	}
-	return (struct vdpa_callback){};
+	if (vq->ring.used_idx == vq->ring.used_published)
+		return false;
+	vq->stats.batches++;
+	if (!vbs_ring_publish(&vq->ring))
+		return false;
+	vq->stats.irqs++;
+	return true;
+}
+
+/* As publish(), for those who call without the lock that it needs. */
+static struct vdpa_callback publish_locked(struct vbs_vq *vq)
+{
+	return publish(vq) ? vq->cb : (struct vdpa_callback){};
 }
 
 /* Is another request at work than the one that asks? */
@@ -113,40 +121,44 @@ static void update_io_ticks(struct vbs_dev *dev, unsigned long now, bool end)
 		add_io_ticks(dev, now, end);
 }
 
-void vbs_io_batch_begin(struct vbs_vq *vq)
-{
-	lockdep_assert_held(&vq->lock);
+/* ---- batches, of a backend that is asynchronous and of one that is not ---- */
 
-	vq->batch_start = jiffies;
-	if (!vq->async) {
-		atomic_set(&vq->nr_active, 1);
-		update_io_ticks(vq->dev, vq->batch_start, false);
-	} else if (!vq->dev->backend->ops->rw_sleeps) {
-		spin_lock_irq(&vq->done_lock);
-		vq->batching = true;
-		spin_unlock_irq(&vq->done_lock);
-	}
+static void async_begin(struct vbs_vq *vq)
+{
+	if (vq->dev->backend->ops->rw_sleeps)
+		return;
+	spin_lock_irq(&vq->done_lock);
+	vq->batching = true;
+	spin_unlock_irq(&vq->done_lock);
 }
 
-void vbs_io_batch_end(struct vbs_vq *vq)
+static void async_end(struct vbs_vq *vq)
 {
 	struct vdpa_callback cb;
 
-	lockdep_assert_held(&vq->lock);
-
-	if (!vq->async) {
-		if (vq->ring.used_idx != vq->ring.used_published)
-			update_io_ticks(vq->dev, jiffies, true);
-		atomic_set(&vq->nr_active, 0);
-		cb = publish(vq);
-	} else {
-		spin_lock_irq(&vq->done_lock);
-		vq->batching = false;
-		cb = publish(vq);
-		spin_unlock_irq(&vq->done_lock);
-	}
-	call(&cb);
+	spin_lock_irq(&vq->done_lock);
+	vq->batching = false;
+	cb = publish_locked(vq);
+	spin_unlock_irq(&vq->done_lock);
+	call_from_task(&cb);
 }
+
+static void sync_begin(struct vbs_vq *vq)
+{
+	atomic_set(&vq->nr_active, 1);
+	update_io_ticks(vq->dev, vq->batch_start, false);
+}
+
+static void sync_end(struct vbs_vq *vq)
+{
+	if (vq->ring.used_idx != vq->ring.used_published)
+		update_io_ticks(vq->dev, jiffies, true);
+	atomic_set(&vq->nr_active, 0);
+	if (publish(vq))
+		call_from_task(&vq->cb);
+}
+
+/* ---- the end of a request ---- */
 
 static enum vbs_stat_group group_of(u32 type)
 {
@@ -212,7 +224,7 @@ static void io_complete(struct vbs_io *io)
 	io->next = vq->free;
 	vq->free = io;
 	if (!vq->batching)
-		cb = publish(vq);
+		cb = publish_locked(vq);
 	spin_unlock_irqrestore(&vq->done_lock, flags);
 
 	call(&cb);
@@ -265,159 +277,7 @@ void vbs_io_drain(struct vbs_vq *vq)
 	wait_var_event(&vq->nr_active, !atomic_read(&vq->nr_active));
 }
 
-/* ---- what sleeps ---- */
-
-/* Linux drivers ask for UNMAP whether write_zeroes_may_unmap is set or not. */
-static bool may_unmap(const struct vbs_dev *dev, const struct vbs_range *range)
-{
-	return range->unmap &&
-	       dev->device_features & BIT_ULL(VIRTIO_BLK_F_DISCARD);
-}
-
-/* Shall a range answer IOERR, for testers? */
-static noinline bool is_listed_bad(struct vbs_dev *dev, u64 sector, u32 nr)
-{
-	return nr && vdpa_blk_badblocks_check(dev->badblocks, sector, nr);
-}
-
-static bool sectors_bad(struct vbs_dev *dev, u64 sector, u32 nr)
-{
-	return unlikely(dev->badblocks && READ_ONCE(dev->badblocks->count)) &&
-	       is_listed_bad(dev, sector, nr);
-}
-
-static int do_range(struct vbs_dev *dev, u32 type,
-		    const struct vbs_range *range)
-{
-	struct vbs_backend *be = dev->backend;
-	u64 pos = range->sector << VBS_SECTOR_SHIFT;
-	u64 len = (u64)range->nr << VBS_SECTOR_SHIFT;
-
-	if (!len)
-		return 0;
-	switch (type) {
-	case VIRTIO_BLK_T_DISCARD:
-		return be->ops->discard(be, pos, len);
-	case VIRTIO_BLK_T_SECURE_ERASE:
-		return be->ops->secure_erase(be, pos, len);
-	default:
-		return be->ops->write_zeroes(be, pos, len,
-					     may_unmap(dev, range));
-	}
-}
-
-static int do_ranges(struct vbs_io *io, const struct vbs_range *ranges, u32 nr)
-{
-	struct vbs_dev *dev = io->vq->dev;
-	int err = 0;
-	u32 i;
-
-	for (i = 0; i < nr && !err; i++) {
-		if (sectors_bad(dev, ranges[i].sector, ranges[i].nr))
-			err = -EIO;
-		else
-			err = do_range(dev, io->type, &ranges[i]);
-	}
-	/* Section 5.2.6.2: without a write cache it has to last. */
-	if (!err && io->durable)
-		err = dev->backend->ops->flush(dev->backend, io);
-	return err;
-}
-
-static int do_sleeping(struct vbs_io *io, const struct vbs_range *ranges,
-		       u32 nr)
-{
-	struct vbs_backend *be = io->vq->dev->backend;
-
-	if (io->type == VIRTIO_BLK_T_FLUSH)
-		return be->ops->flush(be, io);
-	return do_ranges(io, ranges, nr);
-}
-
-static void io_work(struct work_struct *work)
-{
-	struct vbs_io *io = container_of(work, struct vbs_io, work);
-	struct vbs_range *ranges = io->ranges;
-	unsigned int flags;
-	int err;
-
-	flags = vbs_backend_begin();
-	err = do_sleeping(io, ranges, io->nr_ranges);
-	vbs_backend_end(flags);
-	kfree(ranges);
-	vbs_io_put(io, err);
-}
-
-/* Without memory for a copy of the ranges the worker does it, and waits. */
-static int io_sleeping(struct vbs_vq *vq, struct vbs_io *io, u32 nr)
-{
-	const struct vbs_range *ranges = vq->req.ranges;
-	u32 i;
-
-	for (i = 0; i < nr; i++)
-		io->sectors += ranges[i].nr;
-	if (!vq->async)
-		return do_sleeping(io, ranges, nr);
-
-	io->ranges = NULL;
-	io->nr_ranges = nr;
-	if (nr) {
-		io->ranges = kmemdup(ranges, nr * sizeof(*ranges),
-				     GFP_NOIO | __GFP_NOWARN);
-		if (!io->ranges)
-			return do_sleeping(io, ranges, nr);
-	}
-	vbs_io_get(io);
-	INIT_WORK(&io->work, io_work);
-	queue_work(vq->dev->wq, &io->work);
-	return 0;
-}
-
 /* ---- execution ---- */
-
-/* Section 5.2.6: the ID string is not terminated when it fills the buffer. */
-static int execute_get_id(struct vbs_vq *vq, struct vbs_io *io,
-			  struct vbs_mem *mem)
-{
-	struct vbs_iter *data = &vq->req.data;
-	u32 len = min_t(u64, data->left, VIRTIO_BLK_ID_BYTES);
-
-	io->len = 1 + len;
-	return vbs_iter_write(data, mem, vq->dev->serial, len);
-}
-
-/* The copy that segments need which do not suit the backend. */
-static noinline int execute_bounced(struct vbs_vq *vq, struct vbs_mem *mem,
-				    u64 pos, bool write)
-{
-	struct vbs_backend *be = vq->dev->backend;
-	struct vbs_iter *data = &vq->req.data;
-	u32 size = VBS_BOUNCE_SIZE, len;
-	int err = 0;
-	void *buf;
-
-	buf = kmalloc(size, GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
-	if (!buf) {
-		size = PAGE_SIZE;
-		buf = kmalloc(size, GFP_NOIO);
-	}
-	if (!buf)
-		return -ENOMEM;
-
-	while (data->left && !err) {
-		len = min_t(u64, data->left, size);
-		if (write)
-			err = vbs_iter_read(data, mem, buf, len);
-		if (!err)
-			err = be->ops->rw_buf(be, buf, pos, len, write);
-		if (!err && !write)
-			err = vbs_iter_write(data, mem, buf, len);
-		pos += len;
-		vq->stats.bounced += len;
-	}
-	kfree(buf);
-	return err;
-}
 
 /*
  * The client's segments are cut where its pages end: addresses have to be
@@ -462,59 +322,29 @@ static int execute_rw(struct vbs_vq *vq, struct vbs_io *io,
 	} else {
 		io->len = 1 + data->left;
 	}
-	if (sectors_bad(vq->dev, vq->req.sector, io->sectors))
+	if (vbs_sectors_bad(vq->dev, vq->req.sector, io->sectors))
 		return -EIO;
 	if (!be->ops->rw_buf || !must_bounce(vq))
 		return be->ops->rw(be, io, mem, pos, data, write);
 
 	/* What ended before is not to wait for this one. */
-	vbs_io_batch_end(vq);
-	err = execute_bounced(vq, mem, pos, write);
+	async_end(vq);
+	err = vbs_execute_bounced(vq, pos, write);
 	if (!err && write && io->durable)
 		err = be->ops->flush(be, io);
-	vbs_io_batch_begin(vq);
+	async_begin(vq);
 	return err;
-}
-
-/* Done in a moment; of IN and OUT execute_rw() knows. */
-static bool is_short(const struct vbs_vq *vq)
-{
-	switch (vq->req.type) {
-	case VIRTIO_BLK_T_FLUSH:
-		return !vq->dev->backend->ops->flush_sleeps;
-	case VIRTIO_BLK_T_GET_ID:
-		return true;
-	default:
-		return false;
-	}
 }
 
 static int execute(struct vbs_vq *vq, struct vbs_io *io, struct vbs_mem *mem)
 {
-	struct vbs_backend *be = vq->dev->backend;
-	struct vbs_req *req = &vq->req;
-
-	if (likely(vbs_type_is_rw(req->type)))
+	if (likely(vbs_type_is_rw(vq->req.type)))
 		return execute_rw(vq, io, mem);
 
-	if (io->nowait && !is_short(vq))
-		return -EAGAIN;
 	io->sectors = 0;
 	io->len = 1;
 	io->durable = must_be_durable(vq->dev);
-	switch (req->type) {
-	case VIRTIO_BLK_T_FLUSH:
-		if (atomic_read(&vq->dev->flush_lost) &&
-		    atomic_xchg(&vq->dev->flush_lost, 0))
-			return -EIO;
-		if (be->ops->flush_sleeps)
-			return io_sleeping(vq, io, 0);
-		return be->ops->flush(be, io);
-	case VIRTIO_BLK_T_GET_ID:
-		return execute_get_id(vq, io, mem);
-	default:
-		return io_sleeping(vq, io, req->nr_ranges);
-	}
+	return vbs_execute_other(vq, io);
 }
 
 static struct vbs_io *io_take(struct vbs_vq *vq)
@@ -545,7 +375,8 @@ static int cannot_answer(struct vbs_io *io)
 	return -EIO;
 }
 
-static int start(struct vbs_vq *vq, struct vbs_io *io, bool nowait)
+static int decode_and_execute(struct vbs_vq *vq, struct vbs_io *io,
+			      bool nowait)
 {
 	struct vbs_mem *mem = &vq->mem;
 	struct vbs_req *req = &vq->req;
@@ -568,15 +399,14 @@ static int start(struct vbs_vq *vq, struct vbs_io *io, bool nowait)
 	return execute(vq, io, mem);
 }
 
-bool vbs_io_start(struct vbs_vq *vq, bool nowait)
+/* False when @nowait was in the way: the chain has to be given back. */
+static bool start(struct vbs_vq *vq, bool nowait)
 {
 	struct vbs_io *io;
 	int err;
 
-	lockdep_assert_held(&vq->lock);
-
 	io = vq->async ? io_take(vq) : vq->free;
-	err = start(vq, io, nowait);
+	err = decode_and_execute(vq, io, nowait);
 	if (vq->async) {
 		vbs_io_put(io, err);
 		return true;
@@ -585,6 +415,67 @@ bool vbs_io_start(struct vbs_vq *vq, bool nowait)
 		return false;
 	io_complete_sync(vq, io, err);
 	return true;
+}
+
+/* ---- many at once ---- */
+
+static int batch_start(struct vbs_vq *vq, bool nowait)
+{
+	unsigned long now;
+	int ret, n;
+	u16 pos;
+
+	for (n = 0; n < VBS_BATCH; n++) {
+		pos = vq->ring.last_avail;
+		ret = vbs_ring_pop(&vq->ring, &vq->mem, &vq->chain);
+		if (ret <= 0)
+			return ret;
+		if (trace_vdpa_blk_req_start_enabled() && !vq->put_back)
+			trace_vdpa_blk_req_start(vq);
+		if (unlikely(!start(vq, nowait))) {
+			vbs_ring_unpop(&vq->ring, pos);
+			vq->put_back = true;
+			return VBS_BATCH_MUST_WAIT;
+		}
+		vq->put_back = false;
+		vq->served++;
+		/* What has ended waits for its end to be published. */
+		now = jiffies;
+		if (need_resched() || atomic_read(&vq->waiters) ||
+		    now != vq->batch_start)
+			break;
+	}
+	return VBS_BATCH_MORE;
+}
+
+/* Not in line: room on the stack has to be cleared. */
+static noinline int batch_async(struct vbs_vq *vq)
+{
+	struct blk_plug plug;
+	int ret;
+
+	async_begin(vq);
+	blk_start_plug(&plug);
+	ret = batch_start(vq, false);
+	blk_finish_plug(&plug);
+	async_end(vq);
+	return ret;
+}
+
+int vbs_io_batch(struct vbs_vq *vq, bool nowait)
+{
+	int ret;
+
+	lockdep_assert_held(&vq->lock);
+
+	vq->batch_start = jiffies;
+	if (vq->async)
+		return batch_async(vq);
+
+	sync_begin(vq);
+	ret = batch_start(vq, nowait);
+	sync_end(vq);
+	return ret;
 }
 
 /* ---- memory ---- */

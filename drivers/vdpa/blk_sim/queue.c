@@ -4,17 +4,12 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/blkdev.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/vhost_iotlb.h>
 
 #include "blk_sim.h"
-#include "trace.h"
 #include "vdpa_blk_compat.h"
-
-/* Requests between two updates of the used index. */
-#define VBS_BATCH	32
 
 /* Batches that a thread which kicks works for others, before the worker does. */
 #define VBS_DIRECT_BATCHES	4
@@ -231,59 +226,6 @@ static bool vq_must_yield(struct vbs_vq *vq)
 	       time_after_eq(jiffies, vq->deadline);
 }
 
-/* How a batch has ended; negative: the ring is broken, as vbs_ring_pop() says. */
-enum vq_batch_end {
-	VQ_EMPTY,
-	VQ_MORE,
-	VQ_MUST_WAIT,	/* the next request, for something that takes time */
-};
-
-static int vq_batch_start(struct vbs_vq *vq, bool nowait)
-{
-	unsigned long now;
-	int ret, n;
-	u16 pos;
-
-	for (n = 0; n < VBS_BATCH; n++) {
-		pos = vq->ring.last_avail;
-		ret = vbs_ring_pop(&vq->ring, &vq->mem, &vq->chain);
-		if (ret <= 0)
-			return ret;
-		if (trace_vdpa_blk_req_start_enabled() && !vq->put_back)
-			trace_vdpa_blk_req_start(vq);
-		if (unlikely(!vbs_io_start(vq, nowait))) {
-			vbs_ring_unpop(&vq->ring, pos);
-			vq->put_back = true;
-			return VQ_MUST_WAIT;
-		}
-		vq->put_back = false;
-		vq->served++;
-		/* What has ended waits for its end to be published. */
-		now = jiffies;
-		if (need_resched() || atomic_read(&vq->waiters) ||
-		    now != vq->batch_start)
-			break;
-	}
-	return VQ_MORE;
-}
-
-static int vq_batch(struct vbs_vq *vq, bool nowait)
-{
-	struct blk_plug plug;
-	int ret;
-
-	lockdep_assert_held(&vq->lock);
-
-	vbs_io_batch_begin(vq);
-	if (vq->async)
-		blk_start_plug(&plug);
-	ret = vq_batch_start(vq, nowait);
-	if (vq->async)
-		blk_finish_plug(&plug);
-	vbs_io_batch_end(vq);
-	return ret;
-}
-
 /*
  * Waits for the next request without asking for a kick, which costs the driver
  * an exit and us the way through the scheduler.
@@ -345,18 +287,18 @@ static bool vq_serve(struct vbs_vq *vq)
 	vbs_ring_disable_kick(&vq->ring);
 	flags = vbs_backend_begin();
 	do {
-		ret = vq_batch(vq, false);
+		ret = vbs_io_batch(vq, false);
 		cond_resched();
-		if (ret == VQ_EMPTY && vq_poll(vq))
-			ret = VQ_MORE;
-	} while (ret == VQ_MORE && !vq_must_yield(vq));
+		if (ret == VBS_BATCH_EMPTY && vq_poll(vq))
+			ret = VBS_BATCH_MORE;
+	} while (ret == VBS_BATCH_MORE && !vq_must_yield(vq));
 	vbs_backend_end(flags);
 
 	if (ret < 0) {
 		vq_break(vq, vbs_ring_strerror(ret));
 		return false;
 	}
-	if (ret == VQ_MORE || vbs_ring_enable_kick(&vq->ring))
+	if (ret == VBS_BATCH_MORE || vbs_ring_enable_kick(&vq->ring))
 		return true;
 	vq->slept = true;
 	return false;
@@ -415,12 +357,15 @@ static bool vq_serve_nowait(struct vbs_vq *vq)
 {
 	int ret, n;
 
-	vbs_ring_disable_kick(&vq->ring);
+	/* With EVENT_IDX no other comes before the place where one is wanted. */
+	if (!vq->ring.event_idx)
+		vbs_ring_disable_kick(&vq->ring);
 	for (n = 0; n < VBS_DIRECT_BATCHES; n++) {
-		ret = vq_batch(vq, true);
-		if (ret == VQ_EMPTY && !vbs_ring_enable_kick(&vq->ring))
+		ret = vbs_io_batch(vq, true);
+		if (ret == VBS_BATCH_EMPTY && !vbs_ring_enable_kick(&vq->ring))
 			return false;
-		if ((ret != VQ_MORE && ret != VQ_EMPTY) || vq_must_yield(vq))
+		if ((ret != VBS_BATCH_MORE && ret != VBS_BATCH_EMPTY) ||
+		    vq_must_yield(vq))
 			break;
 	}
 	return true;
