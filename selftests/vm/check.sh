@@ -54,8 +54,10 @@ UML_SCRIPTS+=" module.sh dev_add.sh config.sh"
 EMULATED_ENV="ROUNDS=3 \
 	KSELFTEST_BACKENDS_SH_ARGS='file_on_ext4 file_on_xfs null_blk nvme_tcp \
 		nbd libblkio_on_a_file' \
-	KSELFTEST_RESIZE_SH_ARGS='a_file_grows_under_load through_vhost \
-		a_remote_device_grows_under_load disks_go_while_sizes_change' \
+	KSELFTEST_RESIZE_SH_ARGS='through_vhost a_remote_device_grows_under_load' \
+	KSELFTEST_VHOST_BACKENDS_SH_ARGS='vhost_requests_on_file \
+		vhost_suspend_on_null_blk vhost_lifecycle_on_file' \
+	KSELFTEST_NESTED_GUEST_SH_ARGS=over_pci_on_a_file_that_grows \
 	KSELFTEST_FLUSH_ORDER_SH_ARGS='a_flush_on_a_device a_flush_on_a_file \
 		each_write_on_a_device each_write_on_a_file \
 		writes_without_a_flush_are_lost' \
@@ -150,8 +152,8 @@ run_stage() {
 		;;
 	6.12)
 		ROUNDS_ENV+=" $EMULATED_ENV"
-		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh $UML_PROGS \
-			$ONCE_SCRIPTS $NEEDY_SCRIPTS"
+		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh config.sh \
+			many_disks.sh $UML_PROGS $ONCE_SCRIPTS $NEEDY_SCRIPTS"
 		;;
 	abuse)
 		ROUNDS_ENV+=" $ABUSE_ENV"
