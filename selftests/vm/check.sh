@@ -268,6 +268,7 @@ stage() {
 	local name=$1 log=$OUT/$1.log totals=$OUT/$1.totals start=$SECONDS
 	local failures=$OUT/$1.failures status=0 p f s
 
+	trap '' INT
 	(
 		set -o pipefail
 		run_stage "$name" | tee "$log" |
@@ -287,26 +288,42 @@ stage() {
 	echo "$p $f $s" >"$totals"
 }
 
-# Background jobs of a script do not hear Ctrl-C. TERM has each VM clean up
-# behind itself.
+# Only this shell hears Ctrl-C. TERM has each script clean up behind itself: that
+# is waited for.
 end_stages() {
 	local pid
 
 	trap - EXIT INT TERM HUP
+	scripts=()
 	for pid in $(jobs -p); do
-		term_tree "$pid"
+		end_shell "$pid"
 	done
-	wait
+	for pid in "${scripts[@]}"; do
+		while [ -e "/proc/$pid" ]; do
+			sleep 0.1
+		done
+	done
 	exit "$1"
 }
 
-term_tree() {
-	local pid=$1 child children
+# end_shell PID: of a shell of this script, and all below it that is not a filter,
+# which ends with what it reads.
+end_shell() {
+	local pid children
 
-	children=$(pgrep -P "$pid")
-	kill -TERM "$pid" 2>/dev/null || true
-	for child in $children; do
-		term_tree "$child"
+	children=$(pgrep -P "$1" || true)
+	kill -TERM "$1" 2>/dev/null || true
+	for pid in $children; do
+		case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
+		*check.sh*)
+			end_shell "$pid"
+			;;
+		tee* | *awk*) ;;
+		*)
+			kill -TERM "$pid" 2>/dev/null || true
+			scripts+=("$pid")
+			;;
+		esac
 	done
 }
 

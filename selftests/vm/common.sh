@@ -44,7 +44,8 @@ kill_tree() {
 }
 
 cleanup() {
-	trap - EXIT INT TERM HUP
+	trap '' INT TERM HUP
+	trap - EXIT
 	if [ -n "$job" ]; then
 		kill_tree "$job"
 		wait "$job" 2>/dev/null || true
