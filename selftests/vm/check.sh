@@ -65,6 +65,8 @@ EMULATED_ENV="ROUNDS=3 \
 		a_full_file_system a_page_cache_that_has_lost_data \
 		a_device_that_hangs a_device_is_removed_under_load \
 		a_device_is_back'"
+# They mostly wait.
+WAITING="many_disks.sh remove_busy.sh cache_mode.sh"
 # They want virtio functions, which are in a VM of their own, and clients.
 PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
 PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
@@ -88,13 +90,15 @@ if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_bad_starts vhost_bad_requests vhost_bad_backends"
 	DEBUG_PROGS+=" vhost_poll vhost_owners life_cycle"
 	DEBUG_SCRIPTS+=" direct.sh virtio_vdpa_fio.sh"
+	DEBUG_SUSPEND="-v split -v packed_in_order"
 else
+	DEBUG_SUSPEND="-v packed_in_order"
 	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000 FUZZ_TIME=5"
 fi
 # Counting wake-ups finds no race, and one way through a library is enough.
 DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
 	KSELFTEST_LIBBLKIO_SH_ARGS=vectors_and_many_at_once \
-	KSELFTEST_VHOST_SUSPEND_ARGS='-v split -v packed_in_order' \
+	KSELFTEST_VHOST_SUSPEND_ARGS='$DEBUG_SUSPEND' \
 	KSELFTEST_VHOST_LIFECYCLE_ARGS='-v packed' \
 	KSELFTEST_VHOST_LAYOUTS_ARGS='-v indirect_event_idx -v packed_indirect' \
 	KSELFTEST_VIRTIO_VDPA_FIO_SH_ARGS='libaio_512 libaio_4096_split'"
@@ -148,7 +152,7 @@ run_stage() {
 		;;
 	uml)
 		vm_tests "$1" \
-			"SKIP_PROGS=nested_guest.sh $NEEDY_SCRIPTS${QUICK:+ $LONG_PROGS}"
+			"SKIP_PROGS=nested_guest.sh $NEEDY_SCRIPTS${QUICK:+ $LONG_PROGS $WAITING}"
 		;;
 	6.12)
 		ROUNDS_ENV+=" $EMULATED_ENV"
