@@ -464,9 +464,7 @@ and counts say something, the figures do not. In the other parts a client polls 
 ring of ``/dev/vhost-vdpa-N`` on one CPU of user-mode Linux, and the
 disk's worker has the other one: what the kernel's code takes, at the machine's
 speed. System calls and wake-ups are slow there, hence ``depth``: with one batch in
-flight the worker falls asleep after each, with two it does not. Interrupts are
-switched off and on by system calls there, too: locks that do so, of which a disk
-takes two for each request, cost far more than on a CPU of one's own.
+flight the worker falls asleep after each, with two it does not.
 ``vdpa_sim_blk-va0`` and ``-va1`` are the kernel's own simulator with ``use_va`` off
 and on.
 """
