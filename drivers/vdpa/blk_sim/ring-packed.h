@@ -50,6 +50,15 @@ static inline bool packed_is_round(unsigned int from, unsigned int to)
 	return (from ^ to) == PACKED_WRAP;
 }
 
+/* More than the ring's size when @to is before @from. */
+static inline u16 packed_pos_distance(const struct vbs_ring *ring, u16 from,
+				      u16 to)
+{
+	u16 n = packed_pos_index(to) - packed_pos_index(from);
+
+	return (from ^ to) & PACKED_WRAP ? n + ring->num : n;
+}
+
 static inline struct vring_packed_desc *
 packed_desc_at(const struct vbs_ring *ring, unsigned int pos)
 {
@@ -189,6 +198,51 @@ static inline void vbs_packed_push(struct vbs_ring *ring,
 		   packed_pos_add(ring, ring->used_idx, buf->nr_descs));
 	if (!vbs_ring_skips(ring, buf, len))
 		ring->used_elem = ring->used_idx;
+}
+
+/* ---- interrupts ---- */
+
+/* Was one of the descriptors from @old to @new the one to be told of? */
+static inline bool packed_need_event(const struct vbs_ring *ring, u16 event,
+				     u16 new, u16 old)
+{
+	u16 index = packed_pos_index(event), end = packed_pos_index(new);
+
+	/* It is of the turn before this one, or of a turn to come. */
+	if ((event ^ new) & PACKED_WRAP)
+		index -= ring->num;
+	return vring_need_event(index, end,
+				end - packed_pos_distance(ring, old, new));
+}
+
+static inline bool vbs_packed_publish(struct vbs_ring *ring)
+{
+	u16 old = ring->used_published, new = ring->used_idx;
+	u16 flags;
+
+	/*
+	 * Data, status and all used descriptors before the flags of the first;
+	 * pairs with the driver's barrier after it loads them (section
+	 * 2.8.22).
+	 */
+	virt_wmb();
+	packed_put16(&packed_desc_at(ring, old)->flags, ring->first_flags);
+	ring->used_published = new;
+	ring->used_elem = new;
+
+	/*
+	 * The flags before we look whether an interrupt is wanted; pairs with
+	 * the driver's barrier between asking for one and looking at the next
+	 * descriptor again (section 2.8.22).
+	 */
+	virt_mb();
+	flags = packed_get16(&ring->driver->flags);
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !ring->event_idx)
+		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+	/* Pairs with the driver's barrier between the place and the flags. */
+	virt_rmb();
+	return packed_need_event(ring, packed_get16(&ring->driver->off_wrap),
+				 new, old);
 }
 
 #endif /* VBS_RING_PACKED_H */

@@ -341,7 +341,6 @@ bool vbs_split_pending(const struct vbs_ring *ring);
 bool vbs_split_enable_kick(struct vbs_ring *ring);
 
 bool vbs_packed_valid_base(const struct vbs_ring *ring, u32 base);
-bool vbs_packed_publish(struct vbs_ring *ring);
 void vbs_packed_disable_kick(struct vbs_ring *ring);
 bool vbs_packed_pending(const struct vbs_ring *ring);
 bool vbs_packed_enable_kick(struct vbs_ring *ring);
