@@ -63,8 +63,8 @@ static void handle(int sig, siginfo_t *si, void *frame)
 
 int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	int (*next)(int, const struct sigaction *, struct sigaction *) =
-		dlsym(RTLD_NEXT, "sigaction");
+	int (*next)(int sig, const struct sigaction *act,
+		    struct sigaction *old) = dlsym(RTLD_NEXT, "sigaction");
 	struct sigaction ours;
 
 	if (!act || !(act->sa_flags & SA_SIGINFO) || act->sa_sigaction == handle)
