@@ -13,7 +13,7 @@
 PCI_BLK=virtio-blk-pci,disable-legacy=on,iommu_platform=on
 PCI_FUNCTIONS="
 main port $PCI_BLK,num-queues=4,queue-size=1024,page-per-vq=on,packed=on,aer=on
-few port $PCI_BLK,num-queues=4,queue-size=256,vectors=3
+few port $PCI_BLK,num-queues=4,queue-size=256,vectors=2
 one port $PCI_BLK,num-queues=1,queue-size=256
 lonely port $PCI_BLK,num-queues=2,queue-size=256,vectors=1
 gone port $PCI_BLK,num-queues=2,queue-size=256
