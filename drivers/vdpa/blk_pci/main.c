@@ -136,10 +136,13 @@ static void vbp_dev_del(struct vdpa_mgmt_dev *mgmt, struct vdpa_device *vdpa)
 	/* The core waits for it. */
 	if (has_client(func))
 		device_for_each_child(&vdpa->dev, func, tell_client);
+	/* Until the end the watch and error handlers may look at it. */
+	get_device(&vdpa->dev);
 	_vdpa_unregister_device(vdpa);
 	mutex_lock(&func->lock);
 	func->dev = NULL;
 	mutex_unlock(&func->lock);
+	put_device(&vdpa->dev);
 }
 
 static const struct vdpa_mgmtdev_ops mgmt_ops = {
