@@ -24,6 +24,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci_modern.h>
 
+#include "config.h"
+
 /* Constant, for QEMU 10.0 and Linux 7.3; what a queue has is get_vq_size's. */
 #define VBP_RING_MAX	1024
 
@@ -277,24 +279,6 @@ int vbp_hw_negotiate(struct vbp_func *func, u64 features);
  * does not take the vector. Both are told in the log.
  */
 int vbp_hw_enable_vq(struct vbp_func *func, unsigned int idx);
-
-/* config.c */
-
-/**
- * vbp_config_read - read the configuration
- * @func: the function
- * @config: filled with one consistent state, 0 when the function is gone
- *
- * Takes no lock: reading changes no state of the function.
- */
-void vbp_config_read(struct vbp_func *func, struct virtio_blk_config *config);
-
-/**
- * vbp_config_write_wce - choose between writeback and writethrough
- * @func: the function
- * @wce: 0 or 1
- */
-void vbp_config_write_wce(struct vbp_func *func, u8 wce);
 
 /* gone.c */
 

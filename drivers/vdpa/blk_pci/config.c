@@ -3,9 +3,12 @@
  * The configuration of the function, read with the width that each field has
  * (virtio 1.3, 4.1.3.1).
  */
-#include <linux/pci.h>
+#include <linux/bits.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <linux/virtio_byteorder.h>
 
-#include "blk_pci.h"
+#include "config.h"
 
 /* A generation that never rests is no reason to hang. */
 #define MAX_TRIES	100
@@ -36,10 +39,11 @@ static void read_field(u8 *to, const u8 __iomem *from, unsigned int width)
 	}
 }
 
-static void read_all(struct vbp_func *func, struct virtio_blk_config *config)
+static void read_all(struct virtio_pci_modern_device *mdev,
+		     struct virtio_blk_config *config)
 {
-	size_t size = min(func->mdev.device_len, sizeof(*config));
-	const u8 __iomem *from = func->mdev.device;
+	size_t size = min(mdev->device_len, sizeof(*config));
+	const u8 __iomem *from = mdev->device;
 	u8 *to = (u8 *)config;
 	size_t i, j, at;
 
@@ -72,33 +76,33 @@ static void blank(u64 features, struct virtio_blk_config *config)
 	config->wce = !!config->wce;
 }
 
-void vbp_config_read(struct vbp_func *func, struct virtio_blk_config *config)
+void vbp_config_read(struct virtio_pci_modern_device *mdev, u64 features,
+		     struct virtio_blk_config *config)
 {
-	struct virtio_pci_modern_device *mdev = &func->mdev;
 	unsigned int tries = 0;
 	u32 generation;
 
 	memset(config, 0, sizeof(*config));
 	do {
 		if (tries++ == MAX_TRIES) {
-			dev_warn_ratelimited(&func->pdev->dev,
+			dev_warn_ratelimited(&mdev->pci_dev->dev,
 					     "the configuration changed in %u reads one after the other\n",
 					     MAX_TRIES);
 			break;
 		}
 		generation = vp_modern_generation(mdev);
-		read_all(func, config);
+		read_all(mdev, config);
 	} while (generation != vp_modern_generation(mdev));
 	/* All ones would be a disk without an end. */
 	if (vp_modern_get_status(mdev) == U8_MAX)
 		memset(config, 0, sizeof(*config));
-	blank(func->hw_features, config);
+	blank(features, config);
 }
 
-void vbp_config_write_wce(struct vbp_func *func, u8 wce)
+void vbp_config_write_wce(struct virtio_pci_modern_device *mdev, u8 wce)
 {
 	size_t at = offsetof(struct virtio_blk_config, wce);
 
-	if (at < func->mdev.device_len)
-		iowrite8(wce, func->mdev.device + at);
+	if (at < mdev->device_len)
+		iowrite8(wce, mdev->device + at);
 }

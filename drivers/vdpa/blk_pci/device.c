@@ -455,19 +455,15 @@ static size_t vbp_get_config_size(struct vdpa_device *vdpa)
 	return sizeof(struct virtio_blk_config);
 }
 
-/* The vDPA core asks for a block device's 96 bytes whatever the size is. */
+/* Nobody asks for more than get_config_size has. */
 static void vbp_get_config(struct vdpa_device *vdpa, unsigned int offset,
 			   void *buf, unsigned int len)
 {
+	struct vbp_func *func = vdpa_to_func(vdpa);
 	struct virtio_blk_config config;
-	size_t n = 0;
 
-	vbp_config_read(vdpa_to_func(vdpa), &config);
-	if (offset < sizeof(config)) {
-		n = min_t(size_t, len, sizeof(config) - offset);
-		memcpy(buf, (u8 *)&config + offset, n);
-	}
-	memset(buf + n, 0, len - n);
+	vbp_config_read(&func->mdev, func->hw_features, &config);
+	memcpy(buf, (u8 *)&config + offset, len);
 }
 
 /*
@@ -483,7 +479,7 @@ static void vbp_set_config(struct vdpa_device *vdpa, unsigned int offset,
 	if (offset > at || at - offset >= len ||
 	    !(dev->driver_features & BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE)))
 		return;
-	vbp_config_write_wce(dev->func, !!((const u8 *)buf)[at - offset]);
+	vbp_config_write_wce(&dev->func->mdev, !!((const u8 *)buf)[at - offset]);
 }
 
 static u32 vbp_get_generation(struct vdpa_device *vdpa)

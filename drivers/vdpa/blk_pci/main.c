@@ -241,7 +241,7 @@ static int init_vqs(struct vbp_func *func)
 		struct virtio_blk_config config;
 
 		/* The registers may count an administration queue, too. */
-		vbp_config_read(func, &config);
+		vbp_config_read(mdev, func->hw_features, &config);
 		func->nr_vqs = min_t(unsigned int, func->nr_vqs,
 				     __virtio16_to_cpu(true,
 						       config.num_queues));

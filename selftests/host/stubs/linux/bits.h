@@ -2,6 +2,7 @@
 #ifndef STUB_LINUX_BITS_H
 #define STUB_LINUX_BITS_H
 
-#define BIT(n)	(1UL << (n))
+#define BIT(n)		(1UL << (n))
+#define BIT_ULL(n)	(1ULL << (n))
 
 #endif
