@@ -5,7 +5,6 @@
  */
 #include <linux/delay.h>
 #include <linux/iopoll.h>
-#include <linux/log2.h>
 #include <linux/pci.h>
 #include <linux/sched.h>
 
@@ -119,10 +118,7 @@ int vbp_hw_enable_vq(struct vbp_func *func, unsigned int idx)
 
 	lockdep_assert_held(&func->lock);
 
-	/* Only a packed ring may be of another size (virtio 1.3, 2.7). */
-	if (!vq->num || vq->num > vq->max_num ||
-	    (!is_power_of_2(vq->num) &&
-	     !(func->dev->driver_features & BIT_ULL(VIRTIO_F_RING_PACKED)))) {
+	if (vq->num > vq->max_num) {
 		dev_err_ratelimited(dev, "queue %u: a ring of %u entries cannot be had, the function has %u\n",
 				    idx, vq->num, vq->max_num);
 		return -EINVAL;

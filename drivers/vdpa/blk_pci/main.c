@@ -177,8 +177,6 @@ static int check_features(struct vbp_func *func)
 {
 	func->hw_features = vp_modern_get_features(&func->mdev);
 	func->features = func->hw_features & ~VBP_FEATURES_HIDDEN;
-	if (!(func->features & BIT_ULL(VIRTIO_F_VERSION_1)))
-		return refuse(func->pdev, "no VERSION_1");
 	if (!(func->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
 		return refuse(func->pdev, "no ACCESS_PLATFORM: it would bypass the IOMMU");
 	return 0;
