@@ -121,7 +121,7 @@ struct vbp_vector {
  * @device_locked_by: the task in probe() or remove(), for which the driver core
  *	holds the device lock
  * @reset_by: the task that resets the PCI function here, with @lock held
- * @gone: the function is no longer on the bus; never cleared
+ * @gone: the function is no longer on the bus, or was not until a reset
  * @stuck: it does not come back from a reset and may not master the bus
  * @dev: the vDPA device or NULL; changes under the lock of the vDPA core and
  *	@lock

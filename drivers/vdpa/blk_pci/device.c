@@ -153,7 +153,9 @@ static void vbp_set_status(struct vdpa_device *vdpa, u8 status)
 	added = status & ~dev->status;
 	if (func->gone || func->stuck ||
 	    dev->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
-		/* Linux looks for FEATURES_OK before it goes on. */
+		/* Linux looks for FEATURES_OK before it goes on, but no more. */
+		if (added & VIRTIO_CONFIG_S_DRIVER_OK)
+			vbp_end_client(func);
 		status &= ~VBP_LATE_STATUS;
 		WRITE_ONCE(dev->status, dev->status | status |
 					VIRTIO_CONFIG_S_NEEDS_RESET);
@@ -201,9 +203,12 @@ static int vbp_set_vq_affinity(struct vdpa_device *vdpa, u16 idx,
 	if (irq < 0)
 		return 0;
 	mutex_lock(&func->lock);
-	vq->pinned = mask;
-	cpumask_copy(&vq->affinity, mask ?: cpu_online_mask);
-	err = irq_set_affinity(irq, &vq->affinity);
+	err = irq_set_affinity(irq, mask ?: cpu_online_mask);
+	if (!err) {
+		vq->pinned = mask;
+		if (mask)
+			cpumask_copy(&vq->affinity, mask);
+	}
 	mutex_unlock(&func->lock);
 	return err;
 }

@@ -90,6 +90,15 @@ static int end_virtio(struct device *dev, void *data)
 	return device_for_each_child(dev, data, end_disk);
 }
 
+/* One that is there, but not at work, was reset by whoever owns the hardware. */
+static bool is_lost(struct vbp_func *func)
+{
+	u8 status = vp_modern_get_status(&func->mdev);
+
+	return status == U8_MAX ? vbp_check_gone(func) :
+				  !(status & VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
 /*
  * With the lock held, so that whoever is a child of the function now has the
  * requests that are meant.
@@ -98,19 +107,16 @@ static void watch(struct work_struct *work)
 {
 	struct vbp_func *func = container_of(to_delayed_work(work),
 					     struct vbp_func, watch);
-	bool running;
 
 	mutex_lock(&func->lock);
-	running = func->dev && func->dev->running;
-	if (running && vp_modern_get_status(&func->mdev) == U8_MAX &&
-	    vbp_check_gone(func)) {
-		func->end_client = true;
-		vbp_needs_reset(func);
+	if (func->dev && func->dev->running) {
+		if (is_lost(func))
+			vbp_lost_state(func);
+		else
+			vbp_watch(func);
 	}
 	if (func->end_client)
 		device_for_each_child(&func->pdev->dev, func, end_virtio);
-	else if (running)
-		vbp_watch(func);
 	func->end_client = false;
 	mutex_unlock(&func->lock);
 }

@@ -66,8 +66,11 @@ int vbp_hw_reset(struct vbp_func *func)
 		return -ENODEV;
 
 	/* The link is down: it will be reset with it. */
-	if (pci_channel_offline(func->pdev))
+	if (pci_channel_offline(func->pdev)) {
+		pci_clear_master(func->pdev);
+		func->stuck = true;
 		return -EIO;
+	}
 
 	vp_modern_set_status(&func->mdev, 0);
 	if (reset_done(func, &status)) {

@@ -385,13 +385,20 @@ static void vbp_reset_prepare(struct pci_dev *pdev)
 		mutex_lock(&func->lock);
 }
 
+/* What looked gone was away for a moment only, if it was just reset. */
+static void is_back(struct vbp_func *func)
+{
+	func->gone = false;
+	vbp_lost_state(func);
+}
+
 static void vbp_reset_done(struct pci_dev *pdev)
 {
 	struct vbp_func *func = pci_get_drvdata(pdev);
 
 	if (READ_ONCE(func->reset_by) == current)
 		return;
-	vbp_lost_state(func);
+	is_back(func);
 	mutex_unlock(&func->lock);
 }
 
@@ -416,7 +423,12 @@ static pci_ers_result_t vbp_error_detected(struct pci_dev *pdev,
 
 static pci_ers_result_t vbp_slot_reset(struct pci_dev *pdev)
 {
+	struct vbp_func *func = pci_get_drvdata(pdev);
+
 	pci_restore_state(pdev);
+	mutex_lock(&func->lock);
+	is_back(func);
+	mutex_unlock(&func->lock);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
