@@ -108,6 +108,10 @@ not_a_disk_is_refused() {
 	refuses rng "not a block device"
 }
 
+another_kind_of_device_is_refused() {
+	refuses ones "not a virtio device"
+}
+
 legacy_is_refused() {
 	refuses legacy "refused: .*legacy"
 }
@@ -118,6 +122,25 @@ no_interrupts_are_refused() {
 
 dma_past_the_iommu_is_refused() {
 	refuses transitional "ACCESS_PLATFORM"
+}
+
+# vhost refuses it, the log says why and what to do, and this host may use it.
+without_an_iommu_it_is_for_this_host() {
+	local chr dev
+	fn one
+	[ ! -e "$PCI/devices/$FN/iommu_group" ] ||
+		skip "$FN has an IOMMU; iommu=off on the kernel's command line ends that"
+	fn_bind one
+	fn_said 1 "no IOMMU.*intel_iommu=on"
+	disk_add $DISK
+	chr=$(disk_chr $DISK)
+	refused "Unknown error 524" eval "(: <> $chr)"
+	dev=$(disk_blk $DISK)
+	head -c 1M /dev/urandom > "$TMP/data"
+	dd if="$TMP/data" of="$dev" bs=64k oflag=direct status=none
+	dd if="$dev" bs=64k count=16 iflag=direct status=none |
+		cmp - "$TMP/data"
+	disk_del $DISK
 }
 
 # ---- vdpa dev add ---------------------------------------------------------
@@ -176,6 +199,8 @@ features_it_needs_are_demanded() {
 run_cases nothing_is_taken_that_was_not_given \
 	a_bound_function_is_a_management_device a_function_can_be_bound_again \
 	each_function_has_its_own_disk the_module_can_go_with_functions_bound \
-	not_a_disk_is_refused legacy_is_refused no_interrupts_are_refused \
-	dma_past_the_iommu_is_refused disks_come_and_go a_second_disk_is_refused \
-	features_it_has_not_are_refused features_it_needs_are_demanded
+	not_a_disk_is_refused another_kind_of_device_is_refused legacy_is_refused \
+	no_interrupts_are_refused dma_past_the_iommu_is_refused \
+	without_an_iommu_it_is_for_this_host disks_come_and_go \
+	a_second_disk_is_refused features_it_has_not_are_refused \
+	features_it_needs_are_demanded

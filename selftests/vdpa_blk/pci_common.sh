@@ -10,7 +10,9 @@
 #                       one          with one queue
 #                       lonely       with one interrupt vector for all
 #                       gone gone2 gone3   to be unplugged
-#                       transitional legacy novectors rng   to be refused
+#                       transitional legacy novectors rng ones   to be refused
+#                       ones         reads as ones and cannot be written, and can
+#                                    be put over the registers of others
 #                     What is on their disks is lost.
 #   VDPA_BLK_QMP      a serial port with the monitor of the QEMU we are in
 #   VDPA_BLK_MODNAME  the module to test; vp_vdpa can be compared
@@ -27,6 +29,9 @@
 #   fn_said N REGEX       that many lines of the log name FN, or $DISK, and say so
 #   fn_plugged            is it there?
 #   fn_unplug             surprise removal: its slot loses its power
+#   fn_deaf               its registers read as ones and take nothing
+#   fn_hide               so does its configuration space
+#   fn_hears              ends both
 #   fn_queues             prints the number of its queues
 #   fn_features           prints what virtio_blk negotiates with it
 #   qmp COMMAND [JSON]    for QEMU; skips without a monitor
@@ -73,6 +78,11 @@ fn() {
 	done
 	[ -n "$FN" ] || skip "VDPA_BLK_PCI names no function \"$1\""
 	fn_plugged || skip "there is no $FN any more"
+	fn_set "$FN"
+}
+
+fn_set() {
+	FN=$1
 	MGMTDEV=pci/$FN
 	export VDPA_BLK_MGMTDEV=$MGMTDEV
 }
@@ -196,8 +206,8 @@ pcie_capability() {
 	return 1
 }
 
-# A slot that loses its power is empty for QEMU at once: nobody is asked, and all
-# that is read from the function is ones. The kernel hears of it when the slot has
+# A slot that loses its power is empty for QEMU at once: nobody is asked, and nobody
+# is there to be read from. The kernel hears of it when the slot has
 # power and interrupts again, as one whose card was pulled; it would not look for
 # a card in a slot without power.
 fn_unplug() {
@@ -208,6 +218,47 @@ fn_unplug() {
 	# Power controller and indicator off, no interrupts.
 	config_write16 "$port" $at $(((control | 0x700) & ~0x20))
 	config_write16 "$port" $at "$control"
+}
+
+# fn_need_ones: sets ONES, and PORT to the bridge that nothing but FN is behind
+fn_need_ones() {
+	local parent own=$FN
+	parent=$(dirname "$(realpath "$PCI/devices/$FN")")
+	[ -e "$parent/secondary_bus_number" ] || skip "$FN is not behind a port"
+	[ "$(find "$parent" -mindepth 2 -maxdepth 2 -name vendor | grep -c .)" -eq 1 ] ||
+		skip "$FN is not alone behind its port"
+	PORT=${parent##*/}
+	PORT_BUSES=$(config_read "$PORT" 0x18 2)
+	fn ones
+	ONES=$FN
+	fn_set "$own"
+	at_end fn_back "$ONES" "$PORT" "$PORT_BUSES"
+}
+
+# fn_back ONES PORT BUSES
+fn_back() {
+	config_write16 "$1" 4 0
+	config_write16 "$2" 0x18 "$3"
+}
+
+# Registers of virtio are behind the fourth base address, the ones behind the second.
+fn_deaf() {
+	local i
+	for i in 0 2 4 6; do
+		config_write16 "$ONES" $((0x18 + i)) \
+			"$(config_read "$FN" $((0x20 + i)) 2)"
+	done
+	config_write16 "$ONES" 4 2
+}
+
+fn_hears() {
+	fn_back "$ONES" "$PORT" "$PORT_BUSES"
+}
+
+# The bus has another number.
+fn_hide() {
+	fn_deaf
+	config_write16 "$PORT" 0x18 $((PORT_BUSES & 0xff))
 }
 
 # ---- QEMU -----------------------------------------------------------------

@@ -130,25 +130,117 @@ unplugged_under_load() {
 reset_by_somebody_else_under_load() {
 	busy main
 	[ -w "$PCI/devices/$FN/reset" ] || skip "$FN has no reset of its own"
-	echo 1 > "$PCI/devices/$FN/reset"
+	reset_function
 	load_failed
 	disk_del $DISK
 	works
 }
 
-# The link goes down with a fatal error and is reset, and the function with it.
-bus_error_under_load() {
-	busy main
+# bus_error WHICH: until the kernel has done with it
+bus_error() {
+	klog_mark "error $1"
 	qmp human-monitor-command \
-		'{"command-line": "pcie_aer_inject_error dev-main DLP"}'
-	wait_for 60 klog_has "device recovery" || fail "no error was seen"
+		"{\"command-line\": \"pcie_aer_inject_error dev-main $1\"}"
+	wait_for 60 klog_has "device recovery successful" ||
+		fail "the kernel did not recover from $1"
+}
+
+did_io_since() {
+	[ "$(blk_attr stat "$DEV")" != "$1" ]
+}
+
+# With a fatal one the link is reset, and the function with it. Others change
+# nothing.
+bus_errors_under_load() {
+	local before
+	busy main
+	bus_error COMP_TIME
+	before=$(blk_attr stat "$DEV")
+	wait_for 60 did_io_since "$before" ||
+		fail "no I/O after an error that is not fatal"
+	! load_ended || fail "fio ended: $(tail -n 3 "$TMP/load")"
+	fn_said 0 "error of the bus"
+	bus_error DLP
 	load_failed
 	disk_del $DISK
 	works
+}
+
+reset_function() {
+	echo 1 > "$PCI/devices/$FN/reset"
+}
+
+# away_until CMD...
+away_until() {
+	klog_mark "away until $*"
+	busy main
+	fn_need_ones
+	fn_hide
+	wait_for 60 klog_has "$FN.*is gone" || fail "no line of the log has it"
+	load_failed
+	fn_hears
+	"$@"
+	disk_del $DISK
+	works
+}
+
+# Behind a link that is down it looks as if it were gone. After a reset, by
+# whomever, it is there again.
+away_for_a_moment_under_load() {
+	away_until reset_function
+	away_until bus_error DLP
 }
 
 klog_has() {
 	[ "$(klog_count "$1")" -gt 0 ]
+}
+
+# ---- resets that do not end -----------------------------------------------
+
+# idle NAME: a disk on that function
+idle() {
+	fn_bind "$1"
+	fn_need_ones
+	disk_add $DISK
+	DEV=$(disk_blk $DISK)
+}
+
+# lost_reset CMD...: the reset is lost. The one of the PCI function gets there.
+lost_reset() {
+	idle main
+	fn_deaf
+	background "$@"
+	wait_for 60 klog_has "$FN.*resetting the PCI function" ||
+		fail "the function was not reset"
+	fn_hears
+	wait "$BG_PID"
+	fn_said 0 "does not come back"
+}
+
+a_reset_is_lost() {
+	lost_reset vdpa dev del $DISK
+	works
+	klog_mark "unbind"
+	lost_reset fn_unbind
+	fn_take
+	works
+}
+
+may_access_memory() {
+	[ $(($(config_read "$FN" 4 2) & 4)) -ne 0 ]
+}
+
+# Nor does that one: it must not go on, whatever it does.
+a_function_does_not_come_back() {
+	idle main
+	fn_deaf
+	disk_del $DISK
+	fn_said 1 "does not come back"
+	! may_access_memory || fail "$FN may access memory"
+	fn_hears
+	works
+	fn_said 1 "came back"
+	may_access_memory || fail "$FN may not access memory"
 }
 
 # ---- while a client has /dev/vhost-vdpa-N open ---------------------------
@@ -209,5 +301,7 @@ lost_with_a_client() {
 run_cases deleted_under_load moved_between_the_buses_under_load \
 	unbound_under_load module_removed_under_load given_back_under_load \
 	removed_and_found_again_under_load reset_by_somebody_else_under_load \
-	unplugged_under_load bus_error_under_load deleted_while_held_open \
-	lost_under_load lost_with_a_client
+	unplugged_under_load bus_errors_under_load \
+	away_for_a_moment_under_load a_reset_is_lost \
+	a_function_does_not_come_back deleted_while_held_open lost_under_load \
+	lost_with_a_client

@@ -61,6 +61,53 @@ resize_tells_the_client() {
 	resize_one 256
 }
 
+out_of_reach() {
+	fn_bind one
+	fn_need_ones
+	export PCI FN PORT PORT_BUSES ONES
+	export -f fn_deaf fn_hears fn_back config_read config_write16
+	VDPA_BLK_DEAF="bash -ec fn_deaf" VDPA_BLK_HEARS="bash -ec fn_hears" \
+		program vhost_pci -V packed -t what_is_not_answered_is_not_accepted
+}
+
+# bypass_irqs NAME: what the driver tells vhost when a client starts all queues of
+# that function: its own interrupts, or errors
+bypass_irqs() {
+	local tracing=/sys/kernel/tracing symbol name=vdpa_blk_selftest
+	fn_bind "$1"
+	symbol=$(awk -v mod="[$MOD]" '$4 == mod &&
+		$3 ~ /get_vq_irq$/ && $3 !~ /^__pfx/ { print $3 }' /proc/kallsyms)
+	[ -d $tracing/events ] || mount -t tracefs tracefs $tracing ||
+		skip "no tracefs"
+	[ -e $tracing/kprobe_events ] || skip "no kprobe events in this kernel"
+	# shellcheck disable=SC2016 # the kernel's variable
+	echo "r:$name/irq $symbol "'irq=$retval:s32' >> $tracing/kprobe_events
+	at_end eval "echo -:$name/irq >> $tracing/kprobe_events"
+	mkdir $tracing/instances/$name
+	at_end rmdir $tracing/instances/$name
+	echo 1 > $tracing/instances/$name/events/$name/enable
+	program vhost_pci -v packed -t every_queue_works >&2
+	sed -n 's/.* irq=//p' $tracing/instances/$name/trace
+	echo 0 > $tracing/instances/$name/events/$name/enable
+}
+
+interrupts_can_go_to_a_guest() {
+	local irq
+	fn_bind main
+	bypass_irqs main > "$TMP/irqs"
+	expect "interrupts" "$(fn_queues)" "$(sort -u "$TMP/irqs" | grep -c .)"
+	while read -r irq; do
+		[ -e "$PCI/devices/$FN/msi_irqs/$irq" ] ||
+			fail "interrupt $irq is not one of $FN"
+	done < "$TMP/irqs"
+}
+
+shared_interrupts_cannot_go_to_a_guest() {
+	bypass_irqs few > "$TMP/irqs"
+	[ -s "$TMP/irqs" ] || fail "nobody asked"
+	expect "interrupts" "" "$(grep -v '^-' "$TMP/irqs" || :)"
+}
+
 # QEMU's function has no ring at IOVA 0, knows no other base than the first, and
 # goes out of order when it cannot reach memory.
 SETUP=(-T libblkio_maps_data_while_running -T back_end_features_are_offered
@@ -121,6 +168,8 @@ vhost_bad_maps_main() {
 }
 
 run_cases vhost_pci_main vhost_pci_with_few_vectors vhost_pci_with_one_queue \
-	resize_tells_the_client vhost_setup_main vhost_setup_with_one_queue \
-	vhost_lifecycle_main vhost_lifecycle_with_few_vectors vhost_rings_main \
-	vhost_layouts_main vhost_bad_clients_main vhost_bad_maps_main
+	resize_tells_the_client out_of_reach interrupts_can_go_to_a_guest \
+	shared_interrupts_cannot_go_to_a_guest vhost_setup_main \
+	vhost_setup_with_one_queue vhost_lifecycle_main \
+	vhost_lifecycle_with_few_vectors vhost_rings_main vhost_layouts_main \
+	vhost_bad_clients_main vhost_bad_maps_main

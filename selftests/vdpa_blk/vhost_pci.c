@@ -7,6 +7,8 @@
  *				its doorbell, else "none"
  *	VDPA_BLK_RESIZE		command that makes the function's disk another size
  *	VDPA_BLK_LOSE		command that makes the function vanish
+ *	VDPA_BLK_DEAF		command that puts its registers out of reach
+ *	VDPA_BLK_HEARS		command that ends that
  *
  * What is not set is taken as it is found, or skipped.
  */
@@ -467,13 +469,45 @@ VV_TEST(what_is_not_mapped_is_not_touched)
 	STILL_SERVES();
 }
 
+/* ---- no answer ---- */
+
+/* All that is read is ones, and these are not taken for a yes. */
+VV_TEST(what_is_not_answered_is_not_accepted)
+{
+	struct vv_dev *dev = &self->dev;
+	const char *deaf = getenv("VDPA_BLK_DEAF");
+	const char *hears = getenv("VDPA_BLK_HEARS");
+
+	if (!deaf || !hears)
+		SKIP(return, "VDPA_BLK_DEAF and VDPA_BLK_HEARS are not set");
+	ASSERT_EQ(0, vv_set_owner(dev));
+	ASSERT_EQ(0, vv_map_all(dev));
+	ASSERT_EQ(0, vv_set_status(dev, VV_S_ACK | VV_S_DRIVER));
+	ASSERT_EQ(0, vv_set_features(dev, dev->offered));
+	ASSERT_EQ(0, vv_run("%s", deaf));
+	vv_set_status(dev, S_FEATURES);
+	EXPECT_EQ(VV_S_ACK | VV_S_DRIVER, vv_get_status(dev));
+	EXPECT_EQ(0, vv_capacity(dev));
+	ASSERT_EQ(0, vv_run("%s", hears));
+
+	ASSERT_EQ(0, vv_set_status(dev, S_FEATURES));
+	ASSERT_EQ(S_FEATURES, vv_get_status(dev));
+	ASSERT_EQ(0, vv_queue_setup(&dev->vq[0], 256, vv_first_base(dev)));
+	ASSERT_EQ(0, vv_set_enable(&dev->vq[0], true));
+	ASSERT_EQ(0, vv_run("%s", deaf));
+	vv_set_status(dev, VV_S_LIVE);
+	EXPECT_EQ(VV_S_NEEDS_RESET, vv_get_status(dev) & VV_S_NEEDS_RESET);
+	EXPECT_EQ(1, vv_klog_count(function_name(), "does not take"));
+	ASSERT_EQ(0, vv_run("%s", hears));
+	STILL_SERVES();
+}
+
 /* ---- surprise removal ---- */
 
 VV_TEST(lost_while_running)
 {
 	struct vv_dev *dev = &self->dev;
 	struct vv_queue *q = &dev->vq[0];
-	char config[60];
 	char *buf;
 
 	if (!getenv("VDPA_BLK_LOSE"))
@@ -490,7 +524,7 @@ VV_TEST(lost_while_running)
 		     VV_S_NEEDS_RESET);
 	/* None of it may hang, and there is nothing that could be started. */
 	vv_kick_always(q);
-	vv_get_config(dev, 0, config, sizeof(config));
+	EXPECT_EQ(0, vv_capacity(dev));
 	vv_set_enable(q, false);
 	vv_reset(dev);
 	EXPECT_NE(0, vv_restart(dev, dev->offered, 1, 256));

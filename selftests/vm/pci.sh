@@ -23,6 +23,7 @@ transitional root virtio-blk-pci,disable-legacy=off,disable-modern=off
 legacy root virtio-blk-pci,disable-legacy=off,disable-modern=on
 novectors root $PCI_BLK,vectors=0
 rng root virtio-rng-pci,disable-legacy=on,iommu_platform=on
+ones root ivshmem-plain,memdev=ones
 "
 PCI_DISK_SIZE=256M
 
@@ -53,6 +54,7 @@ pci_place() {
 # pci_disks FOLDER
 pci_disks() {
 	each_function pci_disk "$1"
+	head -c 16K /dev/zero | tr '\0' '\377' >"$1/ones"
 }
 
 pci_disk() {
@@ -72,7 +74,8 @@ pci_args() {
 		-chardev "socket,id=qmp,path=$1/qmp,server=on,wait=off" \
 		-mon chardev=qmp,mode=control \
 		-chardev "socket,id=monitor,path=$1/qmp" \
-		-serial chardev:monitor
+		-serial chardev:monitor \
+		-object "memory-backend-file,id=ones,size=16K,mem-path=$1/ones,share=on,readonly=on"
 	each_function pci_function "$1"
 }
 
