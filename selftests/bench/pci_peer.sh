@@ -25,7 +25,8 @@ in_vm() {
 
 	shift
 	VM_PCI=1 VM_KERNEL=6.12 VM_TIMEOUT=500 VM_RESULTS=$results \
-		VM_APPEND=sysctl.kernel.hung_task_timeout_secs=30 \
+		VM_APPEND="sysctl.kernel.hung_task_timeout_secs=30 \
+			sysctl.kernel.hung_task_panic=1" \
 		"$VM_DIR/vm.sh" "VDPA_BLK_MODNAME=vp_vdpa \
 		VDPA_BLK_MODULE=/results/vp_vdpa.ko $script ${*@Q}" 2>&1 || true
 }
