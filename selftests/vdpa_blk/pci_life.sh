@@ -161,6 +161,8 @@ bus_errors_under_load() {
 	! load_ended || fail "fio ended: $(tail -n 3 "$TMP/load")"
 	fn_said 0 "error of the bus"
 	bus_error DLP
+	# Until the link was reset it was kept off the bus.
+	fn_said 1 "came back"
 	load_failed
 	disk_del $DISK
 	works
