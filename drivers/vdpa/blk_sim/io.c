@@ -288,8 +288,7 @@ static bool must_bounce(const struct vbs_vq *vq)
 	const struct vbs_limits *limits = &vq->dev->backend->limits;
 	u32 block_mask = limits->block_size - 1;
 
-	return vq->dev->as.odd ||
-	       !vbs_iter_aligned(vq->req.data, limits->dma_mask | block_mask,
+	return !vbs_iter_aligned(vq->req.data, limits->dma_mask | block_mask,
 				 block_mask);
 }
 

@@ -62,7 +62,8 @@ int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm)
 	struct vbs_mapping *map;
 	int err;
 
-	if (!size || iova + size - 1 < iova)
+	/* vhost-vdpa pins whole pages, and maps no less. */
+	if (!size || offset_in_page(iova | size | pa))
 		return -EINVAL;
 
 	map = kmalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
@@ -83,8 +84,6 @@ int vbs_as_map(struct vbs_as *as, u64 iova, u64 size, phys_addr_t pa, u32 perm)
 	}
 	atomic_inc(&as->nr);
 	atomic64_add(size, &as->bytes);
-	if (offset_in_page(iova | size) || offset_in_page(pa))
-		WRITE_ONCE(as->odd, true);
 	return 0;
 }
 
@@ -114,8 +113,6 @@ struct vbs_mapping *vbs_as_remove(struct vbs_as *as, u64 first, u64 last)
 		gone = map;
 		cond_resched();
 	}
-	if (mtree_empty(&as->tree))
-		WRITE_ONCE(as->odd, false);
 	return gone;
 }
 
@@ -210,22 +207,19 @@ int vbs_iter_write(struct vbs_iter *iter, struct vbs_mem *mem, const void *buf,
 	return 0;
 }
 
-/* The pages of an area; each IOVA page must be one whole page of memory. */
+/* The pages of an area; each IOVA page is one whole page of memory. */
 static int area_pages(const struct vbs_area *area, struct vbs_mem *mem,
 		      u32 perm, struct page **pages)
 {
 	u64 iova = area->iova, end = area->iova + area->len;
-	u32 want, len;
 	void *va;
+	u32 len;
 
-	while (iova < end) {
-		want = min_t(u64, end - iova, PAGE_SIZE - offset_in_page(iova));
-		len = want;
-		if (!vbs_mem_map(mem, iova, perm, &len, &va) || len < want ||
-		    offset_in_page(va) != offset_in_page(iova))
+	for (; iova < end; iova += len) {
+		len = min_t(u64, end - iova, PAGE_SIZE - offset_in_page(iova));
+		if (!vbs_mem_map(mem, iova, perm, &len, &va))
 			return -EFAULT;
 		*pages++ = virt_to_page(va);
-		iova += want;
 	}
 	return 0;
 }

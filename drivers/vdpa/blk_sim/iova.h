@@ -40,16 +40,12 @@ struct vbs_mapping {
  *	by every reset; changes only while no queue runs
  * @nr: ranges in @tree
  * @bytes: in all of them
- * @odd: a range does not begin and end with a page, or its addresses differ in
- *	their offset in a page, so that the alignment of an IOVA says nothing
- *	of the memory behind.  Stays until all ranges are gone
  */
 struct vbs_as {
 	struct maple_tree tree;
 	atomic_t nr;
 	atomic64_t bytes;
 	bool identity;
-	bool odd;
 };
 
 /**
@@ -80,7 +76,7 @@ void vbs_as_destroy(struct vbs_as *as);
  * vbs_as_map - add a range of pinned memory
  * @as: address space
  * @iova: first address
- * @size: bytes, not 0
+ * @size: bytes, whole pages, not 0
  * @pa: physical address of the range, contiguous
  * @perm: VHOST_MAP_RO, _WO or both, as the device sees it
  *
