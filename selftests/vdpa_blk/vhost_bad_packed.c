@@ -295,19 +295,26 @@ VV_TEST(any_buffer_id_comes_back)
 {
 	static const __u16 ids[] = { 0, NUM, 1024, 0x7fff, 0x8000, 0xffff };
 	struct vv_queue *q = &self->dev.vq[0];
-	struct vring_packed_desc *d;
+	struct vring_packed_desc *d, *table;
+	__u64 hdr = vv_iova(q->dev, &q->slot[0].hdr);
 	size_t i;
 	__u16 at;
 
-	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+	table = vv_alloc(&self->dev, VV_PAGE);
+	put_table(table, &(struct vv_seg){ hdr, 16, 0 }, 1);
+
+	for (i = 0; i < 2 * ARRAY_SIZE(ids); i++) {
 		BEGIN();
 		at = place(q);
-		d = put(q, 0, vv_iova(q->dev, &q->slot[0].hdr), 16, 0);
-		d->id = ids[i];
+		if (i % 2 && self->dev.offered & VV_F_INDIRECT)
+			d = put(q, 0, vv_iova(q->dev, table), 16, INDIRECT);
+		else
+			d = put(q, 0, hdr, 16, 0);
+		d->id = ids[i / 2];
 		q->last_used = at;
 		show(q);
 		ASSERT_EQ(0, vv_wait(q));
-		EXPECT_EQ(ids[i], d->id);
+		EXPECT_EQ(ids[i / 2], d->id);
 		EXPECT_EQ(0, d->len);
 		EXPECT_EQ(VV_S_LIVE, vv_get_status(&self->dev));
 	}
@@ -344,7 +351,7 @@ VV_TEST(state_that_is_no_place_in_the_ring)
 	static const __u32 bases[] = {
 		NUM * 0x10001, 0x7fff7fff, 0xffffffff,
 		/* one of the two */
-		0x80008000 | NUM, 0x80008000 | NUM << 16,
+		0x80008000 | NUM, 0x80008000 | NUM << 16, 0x8005 | NUM << 16,
 		/* used before it was available, or more than the ring apart */
 		0x80018000, 0x80000001, 0x00010000, 0x00018002,
 	};
@@ -392,6 +399,20 @@ VV_TEST(used_place_behind_the_available_one)
 	EXPECT_EQ(0xff, q->slot[lost].status);
 	ASSERT_EQ(0, vv_suspend(dev));
 	EXPECT_EQ(0x80038006, vv_get_base(q));
+}
+
+/* All of the ring is at work, as its state says, and there is one more. */
+VV_TEST(chain_where_the_ring_is_full)
+{
+	struct vv_dev *dev = &self->dev;
+	struct vv_queue *q = &dev->vq[0];
+
+	ASSERT_EQ(0, prepare_at(dev, q->desc_iova, q->avail_iova,
+				q->used_iova));
+	ASSERT_EQ(0, vv_map_all(dev));
+	ASSERT_EQ(0, vv_set_base(q, 0x80000000));
+	q->packed_desc[0].flags = vv_avail_flags(0);
+	broken_at_start(_metadata, dev, "full");
 }
 
 VV_TEST(ring_part_not_mapped_or_not_permitted)

@@ -253,7 +253,8 @@ VV_TEST(indirect_with_next)
 VV_TEST(indirect_table_of_bad_length)
 {
 	static const __u32 lens[] = {
-		0, 1, 15, 17, 40, 1025 * 16, 65536 * 16, 0xfffffff0, 0xffffffff,
+		0, 1, 15, 17, 40, 49, 63, 1025 * 16, 65536 * 16, 0xfffffff0,
+		0xffffffff,
 	};
 	struct vv_queue *q = &self->dev.vq[0];
 	struct vring_desc *table = vv_alloc(&self->dev, 6 * VV_PAGE);
@@ -282,6 +283,15 @@ VV_TEST(indirect_table_loops_or_leaves_itself)
 	show(q, 0);
 	IS_BROKEN("loop");
 
+	/* and one that has no segments to run out of */
+	BEGIN();
+	good_chain(q, table);
+	table[1].len = 0;
+	table[1].next = 1;
+	indirect(q, table, 48);
+	show(q, 0);
+	IS_BROKEN("empty loop");
+
 	BEGIN();
 	good_chain(q, table);
 	table[1].next = 3;
@@ -294,6 +304,27 @@ VV_TEST(indirect_table_loops_or_leaves_itself)
 	indirect(q, table, 32);
 	show(q, 0);
 	IS_BROKEN("cut off");
+}
+
+/* The longest table there can be, and one more before it. */
+VV_TEST(indirect_table_behind_others_is_too_long)
+{
+	struct vv_queue *q = &self->dev.vq[0];
+	struct vring_desc *table = vv_alloc(&self->dev, VV_MAX_NUM * 16);
+	__u64 addr = vv_iova(&self->dev, &q->slot[1]);
+	unsigned int i;
+
+	NEED(VV_F_INDIRECT);
+	for (i = 0; i < VV_MAX_NUM; i++)
+		put_desc(&table[i], addr, 1, VRING_DESC_F_NEXT | W,
+			 i + 1);
+	BEGIN();
+	good_chain(q, q->desc);
+	put_desc(&q->desc[1], vv_iova(q->dev, table), VV_MAX_NUM * 16,
+		 VRING_DESC_F_INDIRECT, 0);
+	table[VV_MAX_NUM - 1] = q->desc[2];
+	show(q, 0);
+	IS_BROKEN("too long");
 }
 
 VV_TEST(indirect_table_is_not_mapped)

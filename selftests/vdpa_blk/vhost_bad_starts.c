@@ -37,6 +37,20 @@ VV_TEST(ring_without_any_map)
 	}
 }
 
+VV_TEST(needs_reset_stays_until_a_reset)
+{
+	struct vv_dev *dev = &self->dev;
+
+	ASSERT_EQ(0, prepare_at(dev, 0, 0, 0));
+	ASSERT_EQ(0, vv_set_status(dev, VV_S_LIVE));
+	vv_may_warn++;
+	ASSERT_EQ(VV_S_LIVE | VV_S_NEEDS_RESET, vv_get_status(dev));
+	ASSERT_EQ(0, vv_set_status(dev, VV_S_LIVE | VV_S_NEEDS_RESET));
+	EXPECT_EQ(VV_S_LIVE | VV_S_NEEDS_RESET, vv_get_status(dev));
+	ASSERT_EQ(0, vv_reset(dev));
+	EXPECT_EQ(0, vv_get_status(dev));
+}
+
 VV_TEST(ring_that_runs_out_of_its_map)
 {
 	struct vv_dev *dev = &self->dev;
@@ -237,6 +251,88 @@ VV_TEST(queue_enabled_twice_runs_once)
 		ASSERT_LE(0, vv_get(q, NULL));
 		EXPECT_EQ(0, vv_nr_used(q));
 	}
+}
+
+/* What a client leaves out after a reset. */
+enum left_out { NUM_LEFT_OUT, BASE, ADDRESS, CALL, ENABLE, NR_LEFT_OUT };
+
+#define FEW	16
+
+static int start_without(struct vv_dev *dev, enum left_out what)
+{
+	struct vv_queue *q = &dev->vq[0];
+	int ret;
+
+	vv_set_status(dev, VV_S_ACK | VV_S_DRIVER);
+	vv_set_features(dev, dev->offered);
+	ret = vv_set_status(dev, VV_S_LIVE & ~VV_S_DRIVER_OK);
+	vv_ring_init(q, what == NUM_LEFT_OUT ? VV_MAX_NUM : FEW,
+		     vv_first_base(dev));
+	if (!ret && what != NUM_LEFT_OUT)
+		ret = vv_set_num(q, FEW);
+	if (!ret && what != BASE)
+		ret = vv_set_base(q, vv_first_base(dev));
+	if (!ret && what != ADDRESS)
+		ret = vv_set_addr(q);
+	if (!ret && what != CALL)
+		ret = vv_set_call(q, q->call_fd);
+	if (!ret)
+		ret = vv_set_kick(q, q->kick_fd);
+	if (!ret && what != ENABLE)
+		ret = vv_set_enable(q, true);
+	return ret ? ret : vv_set_status(dev, VV_S_LIVE);
+}
+
+/* Twice round a ring of FEW. */
+static int many_requests(struct vv_queue *q)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < FEW && !ret; i++)
+		ret = vv_good_client(q, i);
+	return ret;
+}
+
+VV_TEST(reset_forgets_all_of_a_queue)
+{
+	struct vv_dev *dev = &self->dev;
+	struct vv_queue *q = &dev->vq[0];
+	enum left_out what;
+
+	START();
+	for (what = 0; what < NR_LEFT_OUT; what++) {
+		ASSERT_EQ(0, vv_reset(dev));
+		ASSERT_EQ(0, vv_restart(dev, dev->offered, 1, FEW));
+		ASSERT_EQ(0, many_requests(q));
+		ASSERT_EQ(0, vv_reset(dev));
+		ASSERT_EQ(0, start_without(dev, what));
+		if (what == NUM_LEFT_OUT || what == BASE) {
+			EXPECT_EQ(0, many_requests(q))
+				TH_LOG("%d", what);
+			continue;
+		}
+		vv_take_irqs(q);
+		ASSERT_LE(0, vv_submit(q, T_FLUSH, 0, NULL, 0));
+		vv_kick_always(q);
+		vv_sleep_ms(20);
+		EXPECT_EQ(what == CALL, vv_nr_used(q))
+			TH_LOG("%d", what);
+		EXPECT_EQ(0, vv_take_irqs(q))
+			TH_LOG("%d", what);
+		EXPECT_EQ(VV_S_LIVE, vv_get_status(dev));
+	}
+}
+
+/* NEEDS_RESET is the device's to set, and others are nobody's. */
+VV_TEST(status_bits_that_are_no_drivers_are_not_kept)
+{
+	struct vv_dev *dev = &self->dev;
+
+	START();
+	ASSERT_EQ(0, vv_reset(dev));
+	ASSERT_EQ(0, vv_set_status(dev, VV_S_ACK | VV_S_DRIVER));
+	ASSERT_EQ(0, vv_set_status(dev, VV_S_ACK | VV_S_DRIVER | 0x70));
+	EXPECT_EQ(VV_S_ACK | VV_S_DRIVER, vv_get_status(dev));
 }
 
 TEST_HARNESS_MAIN
