@@ -37,18 +37,28 @@ VV_TEST(ring_without_any_map)
 	}
 }
 
-VV_TEST(needs_reset_stays_until_a_reset)
+/* Neither the memory that was missing helps, nor another start. */
+VV_TEST(broken_queue_stays_so_until_a_reset)
 {
 	struct vv_dev *dev = &self->dev;
+	struct vv_queue *q = &dev->vq[0];
 
-	ASSERT_EQ(0, prepare_at(dev, 0, 0, 0));
+	ASSERT_EQ(0, prepare_at(dev, q->desc_iova, q->avail_iova,
+				q->used_iova));
 	ASSERT_EQ(0, vv_set_status(dev, VV_S_LIVE));
 	vv_may_warn++;
 	ASSERT_EQ(VV_S_LIVE | VV_S_NEEDS_RESET, vv_get_status(dev));
+	ASSERT_EQ(0, vv_map_all(dev));
 	ASSERT_EQ(0, vv_set_status(dev, VV_S_LIVE | VV_S_NEEDS_RESET));
 	EXPECT_EQ(VV_S_LIVE | VV_S_NEEDS_RESET, vv_get_status(dev));
+	ASSERT_LE(0, vv_submit(q, T_FLUSH, 0, NULL, 0));
+	ASSERT_EQ(0, vv_set_enable(q, false));
+	ASSERT_EQ(0, vv_set_enable(q, true));
+	vv_kick_always(q);
+	EXPECT_EQ(-ETIMEDOUT, vv_wait_ms(q, 20));
 	ASSERT_EQ(0, vv_reset(dev));
 	EXPECT_EQ(0, vv_get_status(dev));
+	ASSERT_EQ(0, vv_unmap_all(dev));
 }
 
 VV_TEST(ring_that_runs_out_of_its_map)
