@@ -35,7 +35,7 @@ else
 	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh /vdpa-blk/selftests/vm/demo.sh
 endif
 
-# make vm CMD='...' [VM_KERNEL=6.12|7.3|uml|uml-debug|uml-faults] [VM_DISK=file] [VM_ARGS=...]
+# make vm CMD='...' [VM_KERNEL=6.12|7.3|uml|uml-debug|uml-faults|uml-gcov] [VM_DISK=file] [VM_ARGS=...]
 vm:
 	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh '$(subst ','\'',$(or $(CMD),$(error make vm needs CMD='...')))'
 
@@ -58,8 +58,12 @@ fuzz:
 power:
 	@$(VM)/power.sh
 
+# What of the modules do the tests reach? In user-mode Linux.
+coverage:
+	@$(VM)/coverage.sh
+
 # make bench [BENCH='host native'] [ROUNDS=5]: tables and plots in build/bench.
 bench:
 	@selftests/bench/bench.sh $(BENCH)
 
-.PHONY: demo vm check quick lint fuzz power bench
+.PHONY: demo vm check quick lint fuzz power coverage bench

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# build.sh KERNEL: build the modules of this checkout for 6.12, 7.3, uml, uml-debug
-# or uml-faults, in a copy of the tree, build/KERNEL, with the compiler that built
-# that kernel. The selftests, which are the same for all, come from another copy,
-# build/selftests. Does nothing if nothing has changed.
+# build.sh KERNEL: build the modules of this checkout for 6.12, 7.3, uml, uml-debug,
+# uml-faults or uml-gcov, in a copy of the tree, build/KERNEL, with the compiler
+# that built that kernel. The selftests, which are the same for all, come from
+# another copy, build/selftests. Does nothing if nothing has changed.
 
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -66,11 +66,12 @@ make_selftests() {
 # slow in the VM.
 # shellcheck disable=SC2317 # called by name
 make_modules() {
-	local kdir=$1 modules=$2 arch=$3 release index
+	local kdir=$1 modules=$2 arch=$3 profile=$4 release index
 
 	set -e
 	release=$(basename "$modules")
-	make -C /vdpa-blk "KDIR=$kdir" ${arch:+"ARCH=$arch"} modules
+	make -C /vdpa-blk "KDIR=$kdir" ${arch:+"ARCH=$arch"} \
+		${profile:+"GCOV_PROFILE=$profile"} modules
 
 	index=/tmp/index/lib/modules/$release
 	mkdir -p "$index/kernel" "$index/updates"
@@ -84,7 +85,8 @@ make_modules() {
 }
 
 build_in_root() {
-	local what=$1 dir=$2 binds modules kdir arch="" maker=make_modules
+	local what=$1 dir=$2 binds modules kdir arch="" profile=""
+	local maker=make_modules
 
 	binds="$dir:vdpa-blk
 $(item_path ksft):ksft"
@@ -100,6 +102,7 @@ $(item_path "$what"):kbuild"
 		modules=/kbuild/installed/usr/lib/modules/$(basename "$modules")
 		kdir=/kbuild
 		arch=um
+		[ "$what" != uml-gcov ] || profile=y
 		;;
 	*)
 		modules=/lib/modules/$(kernel_release "$what")
@@ -107,7 +110,7 @@ $(item_path "$what"):kbuild"
 		;;
 	esac
 	in_root "$binds" bash -ec "$(declare -f $maker); $maker \"\$@\"" \
-		$maker "${kdir:-}" "${modules:-}" "$arch"
+		$maker "${kdir:-}" "${modules:-}" "$arch" "$profile"
 }
 
 modules_of_uml() {

@@ -21,6 +21,7 @@
 #   power       power cuts: user-mode Linux is killed POWER_CUTS times
 #               (default 4)
 #   uml-faults  memory that is refused, one allocation at a time
+#   coverage    that and the stage uml, counted; see coverage.sh
 
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
@@ -28,7 +29,7 @@
 # The longest first.
 STAGES="6.12 uml uml-debug 7.3 pci host lint insn"
 # To be asked for by name.
-MORE_STAGES="abuse power uml-faults"
+MORE_STAGES="abuse power uml-faults coverage"
 # One more than the CPUs of a small machine: a stage waits for disks and timers.
 LANES=3
 # Only a kernel with fault injection can be refused memory.
@@ -85,6 +86,8 @@ ABUSE_ENV="KSELFTEST_REMOVE_BUSY_SH_ARGS='a_delete_waits_for_the_last_close \
 	vhost_bad_requests_on_null_blk vhost_bad_maps_on_file \
 	vhost_bad_maps_on_null_blk'"
 ROUNDS_ENV=
+# What the stage does in the VM after its tests.
+SAVE_COUNTS=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_layouts vhost_bad_rings vhost_bad_packed"
 	DEBUG_PROGS+=" vhost_bad_starts vhost_bad_requests vhost_bad_backends"
@@ -159,6 +162,13 @@ run_stage() {
 		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh config.sh \
 			many_disks.sh $UML_PROGS $ONCE_SCRIPTS $NEEDY_SCRIPTS"
 		;;
+	coverage)
+		# Each as it is in a stage of its own; dkms builds what is not
+		# counted.
+		SAVE_COUNTS="cp -rd /sys/kernel/debug/gcov/vdpa-blk /results/"
+		vm_tests "$1" \
+			"SKIP_PROGS=nested_guest.sh dkms.sh $PCI_SCRIPTS"
+		;;
 	abuse)
 		ROUNDS_ENV+=" $ABUSE_ENV"
 		vm_tests "$1" "TEST_GEN_PROGS=$ABUSE_PROGS" \
@@ -200,12 +210,14 @@ vm_tests() {
 	case $stage in
 	pci) kernel=${VM_KERNEL:-6.12} ;;
 	abuse) kernel=uml ;;
+	coverage) kernel=uml-gcov ;;
 	esac
 	VM_KERNEL=$kernel VM_TIMEOUT=$(limit_of "$stage") \
 		VM_RESULTS=$OUT/$stage.results \
 		VM_CONSOLE=$OUT/$stage.console \
 		"$VM_DIR/vm.sh" "$ROUNDS_ENV make -s -C /vdpa-blk/selftests \
-			TARGETS=vdpa_blk run_tests ${*@Q}"
+			TARGETS=vdpa_blk run_tests ${*@Q}${SAVE_COUNTS:+; rc=\$?
+			$SAVE_COUNTS; exit \$rc}"
 }
 
 # Counts KTAP: the cases inside of a program are what counts ("# ok 1 name");

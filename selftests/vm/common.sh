@@ -11,7 +11,7 @@ VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$VM_DIR/../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/vdpa-blk
 # shellcheck disable=SC2034
-KERNELS="6.12 7.3 uml uml-debug uml-faults"
+KERNELS="6.12 7.3 uml uml-debug uml-faults uml-gcov"
 
 # What cleanup() has to end and to remove.
 job=

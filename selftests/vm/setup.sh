@@ -10,6 +10,7 @@
 #   uml         user-mode Linux 7.3
 #   uml-debug   the same with KASAN, lockdep and friends
 #   uml-faults  the same with fault injection and a leak detector
+#   uml-gcov    the same as uml-faults, and counts what is executed
 #   guest       kernel and initramfs of the nested guest
 #   initrd      what finds the root disk, for the 6.12 and 7.3 kernels
 #   image       the root as a disk
@@ -22,7 +23,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 SUITE=trixie
-PARTS="root src-6.12 src-7.3 ksft uml uml-debug uml-faults guest initrd image"
+PARTS="root src-6.12 src-7.3 ksft uml uml-debug uml-faults uml-gcov guest"
+PARTS+=" initrd image"
 
 packages() {
 	sed 's/#.*//' "$VM_DIR/packages" | xargs -n1
@@ -88,6 +90,7 @@ item_what() {
 	uml) echo "user-mode Linux kernel (about 6 min)" ;;
 	uml-debug) echo "user-mode Linux kernel with sanitizers (about 10 min)" ;;
 	uml-faults) echo "user-mode Linux kernel without memory (about 7 min)" ;;
+	uml-gcov) echo "user-mode Linux kernel that counts (about 7 min)" ;;
 	guest) echo "kernel of the nested guest (about 4 min)" ;;
 	initrd) echo "initial RAM disks (about 5 s)" ;;
 	image) echo "disk image of the root (about 15 s)" ;;
@@ -96,6 +99,7 @@ item_what() {
 
 fragments() {
 	echo "$VM_DIR/uml.config"
+	[ "$1" != uml-gcov ] || echo "$VM_DIR/uml-faults.config"
 	[ "$1" = uml ] || echo "$VM_DIR/$1.config"
 }
 

@@ -7,7 +7,7 @@
 # run sets up what is missing.
 #
 #   VM_KERNEL=uml     6.12, 7.3 (Debian, in QEMU), uml, uml-debug,
-#                     uml-faults
+#                     uml-faults, uml-gcov
 #   VM_TIMEOUT=600    seconds
 #   VM_SMP=2          CPUs
 #   VM_MEM=3G         memory (2G for user-mode Linux)
