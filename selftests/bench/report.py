@@ -458,8 +458,9 @@ of what it found. Medians, with the smallest and the largest value. A ratio belo
 1 means that the first of the two takes less (where IOPS are compared, that it does
 less); *growth* is the ratio to the first line of its kind.
 
-``host`` is the ring and request code alone, built for the host. ``fio``, ``events``
-and ``insn`` come from Debian's 6.12 in QEMU: where it emulates the CPU, their ratios
+``host`` is the ring and request code alone, built for the host, with what a driver
+stores for each request: in a packed ring that is all its descriptors. ``fio``,
+``events`` and ``insn`` come from Debian's 6.12 in QEMU: where it emulates the CPU, their ratios
 and counts say something, the figures do not. In the other parts a client polls a
 ring of ``/dev/vhost-vdpa-N`` on one CPU of user-mode Linux, and the
 disk's worker has the other one: what the kernel's code takes, at the machine's
