@@ -50,7 +50,7 @@ ONCE_SCRIPTS="cache_mode.sh docs.sh stats.sh"
 UML_PROGS="vhost_fuzz life_cycle vhost_owners"
 # About this package and not about a kernel's clients: once for 7.3 will do.
 UML_SCRIPTS="$ONCE_SCRIPTS many_disks.sh remove_busy.sh no_memory.sh discard.sh"
-UML_SCRIPTS+=" module.sh dev_add.sh config.sh"
+UML_SCRIPTS+=" module.sh dev_add.sh config.sh direct.sh"
 # Of scripts with many cases those that lean on the kernel most.
 EMULATED_ENV="ROUNDS=3 \
 	KSELFTEST_BACKENDS_SH_ARGS='file_on_ext4 file_on_xfs null_blk nvme_tcp \
@@ -67,7 +67,7 @@ EMULATED_ENV="ROUNDS=3 \
 		a_device_that_hangs a_device_is_removed_under_load \
 		a_device_is_back'"
 # They mostly wait.
-WAITING="many_disks.sh remove_busy.sh cache_mode.sh"
+WAITING="many_disks.sh remove_busy.sh cache_mode.sh no_memory.sh module.sh"
 # They want virtio functions, which are in a VM of their own, and clients.
 PCI_SCRIPTS="pci_bind.sh pci_virtio.sh pci_vhost.sh pci_life.sh pci_guest.sh"
 PCI_CLIENTS="vhost_pci vhost_setup vhost_lifecycle vhost_rings vhost_layouts"
@@ -96,7 +96,7 @@ if [ -z "${QUICK:-}" ]; then
 	DEBUG_SUSPEND="-v split -v packed_in_order"
 else
 	DEBUG_SUSPEND="-v packed_in_order"
-	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000 FUZZ_TIME=5"
+	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=40000 FUZZ_TIME=5"
 fi
 # Counting wake-ups finds no race, and one way through a library is enough.
 DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
@@ -160,7 +160,8 @@ run_stage() {
 	6.12)
 		ROUNDS_ENV+=" $EMULATED_ENV"
 		vm_tests "$1" "SKIP_PROGS=dkms.sh configfs.sh config.sh \
-			many_disks.sh $UML_PROGS $ONCE_SCRIPTS $NEEDY_SCRIPTS"
+			many_disks.sh remove_busy.sh $UML_PROGS $ONCE_SCRIPTS \
+			$NEEDY_SCRIPTS"
 		;;
 	coverage)
 		# Each as it is in a stage of its own; dkms builds what is not
