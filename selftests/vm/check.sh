@@ -96,7 +96,7 @@ if [ -z "${QUICK:-}" ]; then
 	DEBUG_SUSPEND="-v split -v packed_in_order"
 else
 	DEBUG_SUSPEND="-v packed_in_order"
-	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=40000 FUZZ_TIME=5"
+	ROUNDS_ENV="ROUNDS=3 VDPA_BLK_REQUESTS=70000 FUZZ_TIME=5"
 fi
 # Counting wake-ups finds no race, and one way through a library is enough.
 DEBUG_ENV="KSELFTEST_DIRECT_SH_ARGS=many_on_one_queue \
