@@ -52,18 +52,6 @@ static unsigned int pick(unsigned int n)
 	return rand_r(&seed) % n;
 }
 
-static int text_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 /* ---- clients: processes, to be killed or to see their disk go ---- */
 
 static int flood(struct vv_queue *q, char *buf)
@@ -255,7 +243,7 @@ static int step_describe(void)
 	if (!described)
 		return -errno;
 	snprintf(path, sizeof(path), DESCS "/%s/num_queues", disk.name);
-	return text_write(path, pick(2) ? "4" : "1");
+	return vv_write(path, pick(2) ? "4" : "1");
 }
 
 static int step_undescribe(void)
@@ -276,10 +264,10 @@ static int bind_to(enum bus to)
 
 	snprintf(path, sizeof(path), VDPA_BUS "/devices/%s/driver_override",
 		 disk.name);
-	ret = text_write(path, drivers[to]);
+	ret = vv_write(path, drivers[to]);
 	snprintf(path, sizeof(path), VDPA_BUS "/drivers/%s/bind", drivers[to]);
 	if (!ret)
-		ret = text_write(path, disk.name);
+		ret = vv_write(path, disk.name);
 	if (!ret)
 		bus = to;
 	if (!ret && to == BUS_VHOST)
@@ -315,7 +303,7 @@ static int do_unbind(void)
 
 	snprintf(path, sizeof(path), VDPA_BUS "/drivers/%s/unbind",
 		 drivers[bus]);
-	return text_write(path, disk.name);
+	return vv_write(path, disk.name);
 }
 
 static int do_del(void)

@@ -2,7 +2,7 @@
 /* See memory_use.h. */
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,15 +19,12 @@
 #define NOISE_KIB	16384
 #define SETTLE_MS	5000
 
-static void text_write(const char *path, const char *text)
+static void set(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret = vv_write(path, text);
 
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
+	if (ret && ret != -ENOENT)
 		printf("# %s: not written\n", path);
-	close(fd);
 }
 
 /*
@@ -47,7 +44,7 @@ static void shrink_slabs(void)
 			continue;
 		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
 			 e->d_name);
-		text_write(path, "1");
+		set(path, "1");
 	}
 	closedir(dir);
 }
@@ -99,8 +96,8 @@ void memory_measure(struct memory_use *use)
 	const char *vmstat = "/proc/vmstat";
 
 	sync();
-	text_write("/proc/sys/vm/drop_caches", "3");
-	text_write("/proc/sys/vm/stat_refresh", "1");
+	set("/proc/sys/vm/drop_caches", "3");
+	set("/proc/sys/vm/stat_refresh", "1");
 	/* Free, and with each CPU. */
 	use->free_kib = sum("/proc/meminfo", "MemFree:") +
 			sum("/proc/zoneinfo", "count:") * 4;

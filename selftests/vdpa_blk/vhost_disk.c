@@ -45,6 +45,18 @@ static pid_t main_pid;
 static bool loaded;
 static char skip_reason[128];
 
+int vv_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 /*
  * Without a shell: starting programs is most of what a test costs in a
  * sanitizer kernel. `vdpa dev del` waits for an open node, so it has an end.

@@ -23,16 +23,9 @@ static char file[PATH_MAX], null_blk[PATH_MAX];
 static int text_write(const char *dir, const char *name, const char *text)
 {
 	char path[PATH_MAX];
-	int fd, ret = 0;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
+	return vv_write(path, text);
 }
 
 /* ---- what is behind disks ---- */

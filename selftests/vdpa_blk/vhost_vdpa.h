@@ -213,6 +213,8 @@ bool vv_can_choose_features(void);	/* does the vdpa tool know how? */
 int vv_disk_bind(struct vv_disk *disk);
 void vv_disk_del(struct vv_disk *disk);
 /* Words only, no shell; -ETIMEDOUT after a minute, else the exit status. */
+/* All of a file that is there, sysfs and the like. 0 or a negative errno. */
+int vv_write(const char *path, const char *text);
 int __printf(1, 2) vv_run(const char *fmt, ...);
 
 /*
