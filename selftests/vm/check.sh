@@ -280,6 +280,16 @@ count_awk() {
 	fi
 }
 
+# vm_end NAME: why its VM came to no good end, with the last that it said
+vm_end() {
+	local why
+
+	why=$(grep -m1 "; the end of the console:\$" "$OUT/$1.messages") || return 0
+	why=${why#*: }
+	echo "FAILED: $1: ${why%;*}"
+	tail -n 6 "$OUT/$1.messages" | cut -c -150
+}
+
 # stage NAME: leaves "passed failed skipped" in NAME.totals.
 stage() {
 	local name=$1 log=$OUT/$1.log totals=$OUT/$1.totals start=$SECONDS
@@ -288,7 +298,10 @@ stage() {
 	trap '' INT
 	(
 		set -o pipefail
-		run_stage "$name" | tee "$log" |
+		{
+			run_stage "$name" 2>&1 >&3 |
+				tee "$OUT/$name.messages" >&2
+		} 3>&1 | tee "$log" |
 			count_awk -v stage="$name" -v totals="$totals" \
 			-v failures="$failures" "$count"
 	) || status=$?
@@ -300,6 +313,7 @@ stage() {
 		echo "FAILED: $name: no test was run" >>"$failures.names"
 		f=1
 	fi
+	vm_end "$name" >>"$failures.names"
 	[ "$f" -eq 0 ] || echo "$name: the whole output is in $log"
 	echo "$name: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
 	echo "$p $f $s" >"$totals"

@@ -241,8 +241,8 @@ status_file() {
 	fi
 }
 
-# verdict VM-STATUS: what this run, begun at vm_start, means. A pass needs the status
-# line and a console without complaints.
+# verdict VM-STATUS: what this run, begun at vm_start, means. A pass needs the
+# status line, an untainted kernel and a console without complaints.
 verdict() {
 	local vm=$1 status complaint
 
