@@ -62,8 +62,12 @@ power:
 coverage:
 	@$(VM)/coverage.sh
 
+# make soak [SOAK_TIME=600]: all kinds of clients at once, for a long time.
+soak:
+	@selftests/soak/soak.sh
+
 # make bench [BENCH='host native'] [ROUNDS=5]: tables and plots in build/bench.
 bench:
 	@selftests/bench/bench.sh $(BENCH)
 
-.PHONY: demo vm check quick lint fuzz power coverage bench
+.PHONY: demo vm check quick lint fuzz power coverage soak bench
