@@ -677,10 +677,9 @@ void vbs_vq_memory_back(struct vbs_vq *vq);
  * @io_stamp: jiffies of the last update of @io_ticks
  * @io_ticks: jiffies with a request at work
  * @debugfs: folder
- * @lock: guards the life cycle: @running, @suspended and the changes of
- *	@as and @disk.  Outside vbs_vq.lock
+ * @lock: guards the life cycle: @running and the changes of @as and @disk.
+ *	Outside vbs_vq.lock
  * @running: DRIVER_OK and not suspended: enabled queues are live
- * @suspended: between suspend() and resume() or reset()
  * @nr_vqs: virtqueues, constant
  * @vqs: the virtqueues
  * @cfg_lock: guards all below; innermost
@@ -710,7 +709,6 @@ struct vbs_dev {
 
 	struct mutex lock;	/* guards the life cycle */
 	bool running;
-	bool suspended;
 	u16 nr_vqs;
 	struct vbs_vq **vqs;
 

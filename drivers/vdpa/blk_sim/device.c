@@ -98,10 +98,9 @@ static void vbs_set_status(struct vdpa_device *vdpa, u8 status)
 		   status | (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET));
 	spin_unlock(&dev->cfg_lock);
 
+	/* Only a reset takes a bit away. */
 	if (status & ~old & VIRTIO_CONFIG_S_DRIVER_OK)
 		start_queues(dev);
-	else if (old & ~status & VIRTIO_CONFIG_S_DRIVER_OK)
-		stop_queues(dev);
 	mutex_unlock(&dev->lock);
 }
 
@@ -146,7 +145,6 @@ static int vbs_reset(struct vdpa_device *vdpa)
 	for (i = 0; i < dev->nr_vqs; i++)
 		reset_queue(dev->vqs[i]);
 	dev->running = false;
-	dev->suspended = false;
 	dev->as.identity = false;
 	atomic_set(&dev->flush_lost, 0);
 	WRITE_ONCE(dev->disk.features, 0);
@@ -167,21 +165,18 @@ static int vbs_suspend(struct vdpa_device *vdpa)
 	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
 
 	mutex_lock(&dev->lock);
-	dev->suspended = true;
 	stop_queues(dev);
 	mutex_unlock(&dev->lock);
 	return 0;
 }
 
+/* Asked for by vhost after DRIVER_OK only, but not only after suspend(). */
 static int vbs_resume(struct vdpa_device *vdpa)
 {
 	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
 
 	mutex_lock(&dev->lock);
-	if (dev->suspended) {
-		dev->suspended = false;
-		start_queues(dev);
-	}
+	start_queues(dev);
 	mutex_unlock(&dev->lock);
 	return 0;
 }
@@ -224,17 +219,22 @@ static int vbs_set_vq_address(struct vdpa_device *vdpa, u16 idx, u64 desc,
 			      u64 avail, u64 used)
 {
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
-	u64 avail_align = VRING_AVAIL_ALIGN_SIZE;
 	int err = 0;
 
-	/* Alignment: virtio 1.3, sections 2.7 and 2.8.10.1. */
-	if (is_packed(vdpa))
-		avail_align = sizeof(struct vring_packed_desc_event);
-	if (desc % VRING_DESC_ALIGN_SIZE || avail % avail_align ||
-	    used % VRING_USED_ALIGN_SIZE)
+	/*
+	 * Alignment: virtio 1.3, sections 2.7 and 2.8.10.1.  Vhost knows what the
+	 * other areas of a split ring need, and takes any ring for one.
+	 */
+	if (desc % VRING_DESC_ALIGN_SIZE ||
+	    (is_packed(vdpa) &&
+	     avail % sizeof(struct vring_packed_desc_event)))
 		return -EINVAL;
 
 	vbs_vq_lock(vq);
+	/*
+	 * Vhost refuses this, too.  With another address than that of its memory,
+	 * a ring would go on in memory that is taken away.
+	 */
 	if (vq->live) {
 		err = -EBUSY;
 	} else {
@@ -303,20 +303,19 @@ static bool vbs_get_vq_ready(struct vdpa_device *vdpa, u16 idx)
 	return READ_ONCE(vdpa_to_vbs(vdpa)->vqs[idx]->ready);
 }
 
-/* Whether there is such a place in the ring is checked at the start. */
+/*
+ * Whether there is such a place in the ring is checked at the start.  Vhost
+ * refuses it for a live queue.
+ */
 static int vbs_set_vq_state(struct vdpa_device *vdpa, u16 idx,
 			    const struct vdpa_vq_state *state)
 {
 	struct vbs_vq *vq = vdpa_to_vbs(vdpa)->vqs[idx];
-	int err = 0;
 
 	vbs_vq_lock(vq);
-	if (vq->live)
-		err = -EBUSY;
-	else
-		vq->base = state_to_base(state, is_packed(vdpa));
+	vq->base = state_to_base(state, is_packed(vdpa));
 	vbs_vq_unlock(vq);
-	return err;
+	return 0;
 }
 
 static int vbs_get_vq_state(struct vdpa_device *vdpa, u16 idx,
@@ -412,26 +411,21 @@ static void forget_bases(struct vbs_dev *dev)
 
 /*
  * vhost-vdpa does not compare with what is offered, QEMU adds bits of its own,
- * and the bus sets 0 to read the config space early: mask, never refuse.
+ * and the bus sets 0 to read the config space early: mask, never refuse.  After
+ * FEATURES_OK neither of them comes here.
  */
 static int vbs_set_driver_features(struct vdpa_device *vdpa, u64 features)
 {
 	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
 	bool was_packed;
-	int err = 0;
 
 	mutex_lock(&dev->lock);
-	if (vbs_get_status(vdpa) & VIRTIO_CONFIG_S_FEATURES_OK) {
-		err = -EBUSY;
-	} else {
-		was_packed = is_packed(vdpa);
-		WRITE_ONCE(dev->disk.features,
-			   features & dev->device_features);
-		if (is_packed(vdpa) != was_packed)
-			forget_bases(dev);
-	}
+	was_packed = is_packed(vdpa);
+	WRITE_ONCE(dev->disk.features, features & dev->device_features);
+	if (is_packed(vdpa) != was_packed)
+		forget_bases(dev);
 	mutex_unlock(&dev->lock);
-	return err;
+	return 0;
 }
 
 static u64 vbs_get_driver_features(struct vdpa_device *vdpa)
@@ -540,6 +534,7 @@ static void vbs_get_config(struct vdpa_device *vdpa, unsigned int offset,
 	struct vbs_dev *dev = vdpa_to_vbs(vdpa);
 	struct virtio_blk_config cfg;
 
+	/* The bus has looked; were it wrong, a client would see our stack. */
 	if (offset > sizeof(cfg) || len > sizeof(cfg) - offset)
 		return;
 

@@ -99,6 +99,7 @@ static const char *vq_prepare_ring(struct vbs_vq *vq)
 	ring->in_order = features & BIT_ULL(VIRTIO_F_IN_ORDER);
 	ring->event_idx = features & BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 	ring->indirect = features & BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
+	/* Older 6.12 kernels do not hold a client to get_vq_num_max(). */
 	if (!vbs_ring_valid_num(vq->num, ring->packed))
 		return "size is not one that a ring can have";
 	ring->num = vq->num;
