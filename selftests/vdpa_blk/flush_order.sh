@@ -49,7 +49,8 @@ log_file() {
 disk_at_work() {
 	local how=$1
 	shift
-	disk_on log0 "$BACKING" "$@"
+	desc_add log0 "path=$BACKING" "$@"
+	disk_add log0 "${FEATURES:-}"
 	DEV=$(disk_blk log0)
 	[ -z "${CACHE_TYPE:-}" ] ||
 		echo "$CACHE_TYPE" > "/sys/block/${DEV##*/}/cache_type"
@@ -121,6 +122,14 @@ each_write_once_the_cache_is_off() {
 	nothing_is_lost
 }
 
+# VERSION_1, ACCESS_PLATFORM, BLK_SIZE
+each_write_of_a_driver_that_cannot_flush() {
+	log_device
+	FEATURES=0x300000040
+	disk_at_work write
+	nothing_is_lost
+}
+
 # Copied on the way, as their segments are no whole blocks.
 bounced() {
 	WITH=odd
@@ -157,5 +166,6 @@ writes_without_a_flush_are_lost() {
 run_cases a_flush_on_a_device a_flush_on_a_file a_flush_on_a_buffered_file \
 	each_write_on_a_device each_write_on_a_file \
 	each_write_on_a_buffered_file each_write_once_the_cache_is_off \
+	each_write_of_a_driver_that_cannot_flush \
 	a_flush_of_bounced_writes each_bounced_write_on_a_device \
 	each_bounced_write_on_a_file writes_without_a_flush_are_lost

@@ -173,6 +173,26 @@ static inline int map_apart(struct vv_dev *dev, char *data)
 
 /* ---- while it works ---- */
 
+/* One of queue 0's own numbers, of a disk that has such a file: or -errno. */
+static inline long queue_shows(const struct vv_disk *disk, const char *what)
+{
+	size_t len = strlen(what);
+	char path[96], line[80];
+	long ret = -ENOENT;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vdpa_blk_sim/%s/vq0",
+		 disk->name);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (ret < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, what, len) && line[len] == ':')
+			ret = atol(line + len + 1);
+	fclose(file);
+	return ret;
+}
+
 /* A thread that does reads of one page until told to stop. */
 struct reader {
 	struct vv_queue *q;

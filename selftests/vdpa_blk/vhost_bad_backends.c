@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Backings that are cut, fill up, fail or go away while a client is at work, and
- * disks that do: what needs them fails, and the rest goes on.
+ * Backings that are cut, fill up, fail, go away or do not answer while a client is
+ * at work, and disks that do: what needs them fails or waits, and the rest goes on.
  */
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -277,6 +279,222 @@ VV_TEST(device_that_goes_away_under_load)
 	ASSERT_EQ(0, write_to(dir, "revalidate_size", "1"));
 	ASSERT_TRUE(counts(&r, &r.ok));
 	READER_END(r, t);
+}
+
+/* ---- a device that holds what it is asked for ---- */
+
+#define HELD		"vhost_bad_held"
+#define HIGH		(1ULL << 41)
+
+static int make_held(void)
+{
+	char table[] = "/tmp/vhost_bad_XXXXXX";
+	int ret, fd = mkstemp(table);
+
+	if (fd < 0)
+		return -errno;
+	dprintf(fd, "0 %lu linear %s 0\n", SECTOR(FILE_SIZE), null_path);
+	close(fd);
+	setenv("DM_DISABLE_UDEV", "1", 1);
+	ret = vv_run("dmsetup create " HELD " %s", table);
+	unlink(table);
+	return ret;
+}
+
+/* It goes with the disk that is on it. */
+static int put_disk_on_held(struct vv_disk *disk, struct vv_dev *dev)
+{
+	int ret = put_disk_on(disk, dev, "/dev/mapper/" HELD);
+
+	vv_run("dmsetup remove --deferred " HELD);
+	return ret;
+}
+
+#define DISK_THAT_HOLDS() \
+	do { \
+		if (!null_made || make_held()) \
+			SKIP(return, "no device can be made by dmsetup"); \
+		ASSERT_EQ(0, put_disk_on_held(&self->disk, &self->dev)); \
+		START(); \
+	} while (0)
+
+/* A call that has to wait for what is held. */
+struct call {
+	struct vv_disk *disk;
+	struct vv_queue *q;
+	int (*fn)(struct call *c);
+	void (*meanwhile)(void);
+	char *buf;
+	int head;			/* of the request */
+	int ret;
+	unsigned int used;		/* when it returned */
+};
+
+static void *call_thread(void *arg)
+{
+	struct call *c = arg;
+
+	c->ret = c->fn(c);
+	c->used = vv_nr_used(c->q);
+	return NULL;
+}
+
+/* The call, and meanwhile something else, with the request at work. */
+static int call_while_held(struct call *c)
+{
+	long long end = vv_now_ms() + c->q->dev->timeout_ms;
+	pthread_t t;
+	int ret;
+
+	ret = vv_run("dmsetup suspend --noflush --nolockfs " HELD);
+	if (ret)
+		return ret;
+	vv_publish(c->q, c->head);
+	vv_kick_always(c->q);
+	while (!queue_shows(c->disk, "in_flight") && vv_now_ms() < end)
+		vv_sleep_ms(1);
+	ret = pthread_create(&t, NULL, call_thread, c);
+	if (!ret) {
+		vv_sleep_ms(20);
+		if (c->meanwhile)
+			c->meanwhile();
+	}
+	/* Whatever has happened: a disk that waits cannot be deleted. */
+	vv_run("dmsetup resume " HELD);
+	if (ret)
+		return -ret;
+	pthread_join(t, NULL);
+	return c->ret;
+}
+
+static int call_unmap(struct call *c)
+{
+	return vv_unmap(c->q->dev, c->buf, VV_PAGE);
+}
+
+static int call_disable(struct call *c)
+{
+	return vv_set_enable(c->q, false);
+}
+
+static int call_suspend(struct call *c)
+{
+	return vv_suspend(c->q->dev);
+}
+
+static int call_reset(struct call *c)
+{
+	return vv_reset(c->q->dev);
+}
+
+VV_TEST(nothing_is_at_work_when_a_call_returns_that_stops_it)
+{
+	static int (* const calls[])(struct call *c) = {
+		call_unmap, call_disable, call_suspend, call_reset,
+	};
+	struct vv_dev *dev = &self->dev;
+	struct call c = { .disk = &self->disk, .q = &dev->vq[0] };
+	struct vv_seg seg[3];
+	size_t i;
+
+	DISK_THAT_HOLDS();
+	c.buf = vv_alloc(dev, VV_PAGE);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		ASSERT_EQ(0, map_apart(dev, c.buf));
+		ASSERT_EQ(0, vv_reset(dev));
+		ASSERT_EQ(0, vv_restart(dev, dev->offered, 1, NUM));
+		seg[0] = header(c.q, T_IN);
+		seg[1] = seg_of(c.q, c.buf, VV_PAGE, W);
+		seg[2] = status(c.q);
+		c.head = vv_add(c.q, seg, 3);
+		c.fn = calls[i];
+		EXPECT_EQ(0, call_while_held(&c));
+		EXPECT_EQ(1, c.used)
+			TH_LOG("call %zu", i);
+		ASSERT_LE(0, vv_get(c.q, NULL));
+		EXPECT_EQ(S_OK, c.q->slot[VV_MAX_NUM - 1].status);
+	}
+}
+
+/* Where what one lets go of is what the other gets. */
+static void on_one_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static char *small_pages(size_t size)
+{
+	char *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED)
+		return NULL;
+	madvise(mem, size, MADV_NOHUGEPAGE);
+	return mem;
+}
+
+/* Vhost unpins it before it says that it is gone. */
+static int call_let_go(struct call *c)
+{
+	on_one_cpu();
+	munmap(c->buf, PIECE);
+	return vv_iotlb(c->q->dev, VHOST_IOTLB_INVALIDATE, HIGH, PIECE, NULL, 0);
+}
+
+static char *others;
+
+static void others_fill(void)
+{
+	on_one_cpu();
+	others = small_pages(4 * MIB);
+	if (others)
+		memset(others, 0x77, 4 * MIB);
+}
+
+static bool others_changed(void)
+{
+	bool ret = others[0] != 0x77 || memcmp(others, others + 1, 4 * MIB - 1);
+
+	munmap(others, 4 * MIB);
+	return ret;
+}
+
+VV_TEST(memory_is_nobody_elses_until_its_requests_end)
+{
+	static const __u32 types[] = { T_IN, T_OUT };
+	struct vv_dev *dev = &self->dev;
+	struct vv_queue *q = &dev->vq[0];
+	struct call c = { .disk = &self->disk, .q = q, .fn = call_let_go,
+			  .meanwhile = others_fill };
+	struct vv_seg seg[3];
+	char *data;
+	size_t i;
+
+	DISK_THAT_HOLDS();
+	data = vv_alloc(dev, PIECE);
+	ASSERT_EQ(0, write_seed(q, 0, data));
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		c.buf = small_pages(PIECE);
+		ASSERT_NE(NULL, c.buf);
+		vv_fill(c.buf, PIECE, 0);
+		ASSERT_EQ(0, vv_iotlb(dev, VHOST_IOTLB_UPDATE, HIGH, PIECE,
+				      c.buf, VHOST_ACCESS_RW));
+		seg[0] = header(q, types[i]);
+		seg[1] = (struct vv_seg){ HIGH, PIECE, types[i] ? 0 : W };
+		seg[2] = status(q);
+		c.head = vv_add(q, seg, 3);
+		EXPECT_EQ(0, call_while_held(&c));
+		EXPECT_EQ(1, c.used);
+		ASSERT_LE(0, vv_get(q, NULL));
+		EXPECT_EQ(S_OK, q->slot[VV_MAX_NUM - 1].status);
+		ASSERT_NE(NULL, others);
+		EXPECT_FALSE(others_changed());
+		EXPECT_EQ(0, check_seed(q, 0, data));
+	}
 }
 
 /* ---- the disk itself ---- */

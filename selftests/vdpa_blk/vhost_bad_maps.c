@@ -405,7 +405,9 @@ VV_TEST(queue_without_its_ring_memory_is_idle)
 	EXPECT_EQ(0, vv_good_client(q, 2));
 	/* or a reset */
 	ASSERT_EQ(0, vv_unmap(dev, q->desc, VV_PAGE));
+	EXPECT_NE(0, queue_shows(&self->disk, "lost"));
 	ASSERT_EQ(0, vv_reset(dev));
+	EXPECT_GE(0, queue_shows(&self->disk, "lost"));
 	ASSERT_EQ(0, vv_map(dev, q->desc, VV_PAGE, VHOST_ACCESS_RW));
 	STILL_SERVES();
 }

@@ -135,6 +135,25 @@ VV_TEST(ring_size_that_is_none)
 	}
 }
 
+VV_TEST(ring_part_that_is_not_aligned)
+{
+	struct vv_dev *dev = &self->dev;
+	struct vv_queue *q = &dev->vq[0];
+	__u64 d = q->desc_iova, a = q->avail_iova, u = q->used_iova;
+	int ret;
+
+	ASSERT_EQ(0, vv_set_owner(dev));
+	ASSERT_EQ(0, vv_set_features(dev, dev->offered));
+	EXPECT_EQ(-EINVAL, vv_set_addr_raw(q, d + 1, a, u));
+	EXPECT_EQ(-EINVAL, vv_set_addr_raw(q, d + 8, a, u));
+	EXPECT_EQ(-EINVAL, vv_set_addr_raw(q, d, a + 1, u));
+	EXPECT_EQ(-EINVAL, vv_set_addr_raw(q, d, a, u + 1));
+	EXPECT_EQ(-EINVAL, vv_set_addr_raw(q, d, a, u + 2));
+	/* The driver's part of a packed ring has two words. */
+	ret = vv_set_addr_raw(q, d, a + 2, u);
+	EXPECT_EQ(variant->features & VV_F_PACKED ? -EINVAL : 0, ret);
+}
+
 /* Page by page, in an order that no physical one can be like. */
 static int map_ring_in_pages(struct vv_dev *dev, int hole, __u8 perm)
 {
