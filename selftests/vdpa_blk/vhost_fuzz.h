@@ -21,7 +21,7 @@ struct fuzz {
 	struct vv_disk disk;
 	struct vv_dev dev;
 	unsigned int queues;
-	long long end_ms;		/* no operation begins after it */
+	atomic_llong end_ms;		/* no operation begins after it */
 	const char *backing;		/* path, NULL for RAM */
 	/* Of a queue's client side, which is no part of what is fuzzed. */
 	pthread_mutex_t lock[FUZZ_QUEUES];
