@@ -270,21 +270,22 @@ QMP_ID=0
 qmp_ask() {
 	local line id=$$-$BASHPID-$((++QMP_ID)) arguments=${2:+, \"arguments\": $2}
 	echo "{\"execute\": \"$1\", \"id\": \"$id\"$arguments}" >&8
-	while read -r -t 10 line <&8; do
+	while read -r -t 60 line <&8; do
 		[[ $line != *"\"id\": \"$id\""* ]] || break
 	done
 	echo "$line"
 	[[ $line == *"\"id\": \"$id\""* ]]
 }
 
-# What the port said while nobody had it spoils the first line. That the mode is
-# on already is an answer, too.
+# What the port echoed before it was raw is half a greeting, and QEMU would take all
+# that follows for a part of that: a control character has it start anew. That the
+# mode is on already is an answer, too.
 qmp() {
 	local answer
 	[ -c "${VDPA_BLK_QMP:-}" ] || skip "VDPA_BLK_QMP names no monitor of QEMU"
 	exec 8<> "$VDPA_BLK_QMP"
-	qmp_ask qmp_capabilities > /dev/null ||
-		qmp_ask qmp_capabilities > /dev/null || fail "QEMU does not answer"
+	printf '\001\n' >&8
+	qmp_ask qmp_capabilities > /dev/null || fail "QEMU does not answer"
 	answer=$(qmp_ask "$@") || fail "QEMU does not answer '$1'"
 	exec 8>&-
 	[[ $answer != *'"error"'* ]] || fail "QEMU: $answer"
