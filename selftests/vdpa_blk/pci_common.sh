@@ -28,6 +28,7 @@
 #   fn_driver             prints who has it
 #   fn_said N REGEX       that many lines of the log name FN, or $DISK, and say so
 #   fn_plugged            is it there?
+#   fn_reset              resets it as a PCI function
 #   fn_unplug             surprise removal: its slot loses its power
 #   fn_deaf               its registers read as ones and take nothing
 #   fn_hide               so does its configuration space
@@ -116,6 +117,10 @@ fn_keep() {
 	override=$(cat "$PCI/devices/$FN/driver_override")
 	[ "$override" != "(null)" ] || override=
 	at_end fn_give_back "$FN" "$(fn_driver)" "$override"
+}
+
+fn_reset() {
+	echo 1 > "$PCI/devices/$FN/reset"
 }
 
 fn_try_bind() {

@@ -130,7 +130,7 @@ unplugged_under_load() {
 reset_by_somebody_else_under_load() {
 	busy main
 	[ -w "$PCI/devices/$FN/reset" ] || skip "$FN has no reset of its own"
-	reset_function
+	fn_reset
 	load_failed
 	disk_del $DISK
 	works
@@ -168,10 +168,6 @@ bus_errors_under_load() {
 	works
 }
 
-reset_function() {
-	echo 1 > "$PCI/devices/$FN/reset"
-}
-
 # away_until CMD...
 away_until() {
 	klog_mark "away until $*"
@@ -189,7 +185,7 @@ away_until() {
 # Behind a link that is down it looks as if it were gone. After a reset, by
 # whomever, it is there again.
 away_for_a_moment_under_load() {
-	away_until reset_function
+	away_until fn_reset
 	away_until bus_error DLP
 }
 

@@ -30,24 +30,32 @@ grow_one() {
 	resize_one 512
 }
 
+# They want commands of their own.
+WANTS_MORE=(-T lost_while_running -T a_new_size_is_an_interrupt
+	-T what_is_not_answered_is_not_accepted)
+WANTS_RESET=(-T reset_by_somebody_else_while_it_is_set_up)
+
 vhost_pci_main() {
+	local reset=
 	fn_bind main
+	[ ! -w "$PCI/devices/$FN/reset" ] || reset="bash -ec fn_reset"
+	export PCI FN
+	export -f fn_reset
 	VDPA_BLK_DOORBELL=${IN_OUR_VM:+page} \
-		program vhost_pci -T lost_while_running -T a_new_size_is_an_interrupt
+		VDPA_BLK_RESET=$reset \
+		program vhost_pci "${WANTS_MORE[@]}"
 }
 
 vhost_pci_with_few_vectors() {
 	fn_bind few
 	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} \
-		program vhost_pci -V packed -T lost_while_running \
-		-T a_new_size_is_an_interrupt
+		program vhost_pci -V packed "${WANTS_MORE[@]}" "${WANTS_RESET[@]}"
 }
 
 vhost_pci_with_one_queue() {
 	fn_bind one
 	VDPA_BLK_DOORBELL=${IN_OUR_VM:+none} \
-		program vhost_pci -V packed -T lost_while_running \
-		-T a_new_size_is_an_interrupt \
+		program vhost_pci -V packed "${WANTS_MORE[@]}" "${WANTS_RESET[@]}" \
 		-T a_queue_that_was_never_set_up_can_be_enabled_and_disabled
 }
 
@@ -86,7 +94,7 @@ bypass_irqs() {
 	mkdir $tracing/instances/$name
 	at_end rmdir $tracing/instances/$name
 	echo 1 > $tracing/instances/$name/events/$name/enable
-	program vhost_pci -v packed -t every_queue_works >&2
+	program vhost_pci -V packed -t every_queue_works >&2
 	sed -n 's/.* irq=//p' $tracing/instances/$name/trace
 	echo 0 > $tracing/instances/$name/events/$name/enable
 }
