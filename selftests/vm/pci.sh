@@ -10,11 +10,12 @@
 #
 # Name, place, device with its options. What has "port" for a place is behind a
 # root port, where it can be unplugged; the others are part of the root complex.
+# With ioeventfd QEMU kicks all queues at DRIVER_OK by itself, what no function has to.
 PCI_BLK=virtio-blk-pci,disable-legacy=on,iommu_platform=on
 PCI_FUNCTIONS="
 main port $PCI_BLK,num-queues=4,queue-size=1024,page-per-vq=on,packed=on,aer=on
 few port $PCI_BLK,num-queues=4,queue-size=256,vectors=2
-one port $PCI_BLK,num-queues=1,queue-size=256
+one port $PCI_BLK,num-queues=1,queue-size=256,ioeventfd=off
 lonely port $PCI_BLK,num-queues=2,queue-size=256,vectors=1
 gone port $PCI_BLK,num-queues=2,queue-size=256
 gone2 port $PCI_BLK,num-queues=2,queue-size=256
