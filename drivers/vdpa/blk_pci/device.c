@@ -396,8 +396,14 @@ vbp_get_vq_notification(struct vdpa_device *vdpa, u16 idx)
 	};
 }
 
+/*
+ * vhost asks for it after each DRIVER_OK, taken or not, and lets go of it with
+ * one that was taken: 7.3 warns when it asks twice.
+ */
 static int vbp_get_vq_irq(struct vdpa_device *vdpa, u16 idx)
 {
+	if (!(READ_ONCE(vdpa_to_vbp(vdpa)->status) & VIRTIO_CONFIG_S_DRIVER_OK))
+		return -EINVAL;
 	return vbp_vq_irq(vdpa_to_func(vdpa), vdpa_to_vq(vdpa, idx));
 }
 
