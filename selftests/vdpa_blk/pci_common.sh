@@ -9,7 +9,7 @@
 #                       few          with fewer interrupt vectors than queues
 #                       one          with one queue
 #                       lonely       with one interrupt vector for all
-#                       gone gone2 gone3   to be unplugged
+#                       gone gone2 gone3 gone4   to be unplugged
 #                       transitional legacy novectors rng ones   to be refused
 #                       ones         reads as ones and cannot be written, and can
 #                                    be put over the registers of others

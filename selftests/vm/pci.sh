@@ -20,6 +20,7 @@ lonely port $PCI_BLK,num-queues=2,queue-size=256,vectors=1
 gone port $PCI_BLK,num-queues=2,queue-size=256
 gone2 port $PCI_BLK,num-queues=2,queue-size=256
 gone3 port $PCI_BLK,num-queues=2,queue-size=256
+gone4 port $PCI_BLK,num-queues=2,queue-size=256
 transitional root virtio-blk-pci,disable-legacy=off,disable-modern=off
 legacy root virtio-blk-pci,disable-legacy=off,disable-modern=on
 novectors root $PCI_BLK,vectors=0

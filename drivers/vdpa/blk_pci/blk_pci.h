@@ -130,6 +130,9 @@ struct vbp_vector {
  *	@cb_lock; may be held for seconds while a function resets.
  * @watch: looks after a running function, see gone.c
  * @end_client: the client's requests will not be ended by the function
+ * @disk: the host's own, or NULL, from a look at it until the reset of its driver,
+ *	which waits for its requests before; under @lock. One on its way out is
+ *	found nowhere else.
  * @cb_lock: guards @config_cb and @driver_ok, as vbp_vq.cb_lock does
  * @driver_ok: the client may be called back
  * @config_cb: told of changes of the configuration
@@ -155,6 +158,7 @@ struct vbp_func {
 
 	struct delayed_work watch;
 	bool end_client;
+	struct device *disk;
 
 	spinlock_t cb_lock;	/* see above */
 	bool driver_ok;
@@ -303,6 +307,14 @@ void vbp_watch_init(struct vbp_func *func);
  * @func: the function
  */
 void vbp_watch(struct vbp_func *func);
+
+/**
+ * vbp_forget_disk - its driver has no requests any more
+ * @func: the function
+ *
+ * Context: may sleep; vbp_func.lock held.
+ */
+void vbp_forget_disk(struct vbp_func *func);
 
 /**
  * vbp_end_client - fail the requests that a client waits for

@@ -233,6 +233,7 @@ static int vbp_reset(struct vdpa_device *vdpa)
 	/* Of a function that is gone the next status tells. */
 	WRITE_ONCE(dev->status, 0);
 	func->end_client = false;
+	vbp_forget_disk(func);
 	spin_lock_irq(&func->cb_lock);
 	func->driver_ok = false;
 	func->config_cb = (struct vdpa_callback){};

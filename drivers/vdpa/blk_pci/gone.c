@@ -55,18 +55,17 @@ static bool fail_request(struct request *rq, void *data)
 	return true;
 }
 
-static int end_disk(struct device *dev, void *data)
+static void end_disk(struct vbp_func *func)
 {
-	struct vbp_func *func = data;
 	struct request_queue *q;
 	unsigned int nr = 0;
 
-	if (!dev->class || strcmp(dev->class->name, "block"))
-		return 0;
-	q = dev_to_disk(dev)->queue;
+	if (!func->disk)
+		return;
+	q = dev_to_disk(func->disk)->queue;
 	/* Whoever removes the disk waits for this before he frees anything. */
 	if (!percpu_ref_tryget(&q->q_usage_counter))
-		return 0;
+		return;
 
 	/* With nobody in virtio_blk's queue_rq() what is started stays so. */
 	blk_mq_quiesce_queue(q);
@@ -77,17 +76,38 @@ static int end_disk(struct device *dev, void *data)
 	percpu_ref_put(&q->q_usage_counter);
 	if (nr)
 		dev_warn(&func->pdev->dev, "%s: %u requests failed\n",
-			 dev_name(dev), nr);
+			 dev_name(func->disk), nr);
+}
+
+void vbp_forget_disk(struct vbp_func *func)
+{
+	lockdep_assert_held(&func->lock);
+
+	put_device(func->disk);
+	func->disk = NULL;
+}
+
+static int remember_disk(struct device *dev, void *data)
+{
+	struct vbp_func *func = data;
+
+	if (!dev->class || strcmp(dev->class->name, "block"))
+		return 0;
+	vbp_forget_disk(func);
+	func->disk = get_device(dev);
 	return 0;
 }
 
 /* virtio-vdpa makes its devices children of the function. */
-static int end_virtio(struct device *dev, void *data)
+static int look_at_virtio(struct device *dev, void *data)
 {
+	struct vbp_func *func = data;
+
 	if (!dev->bus || strcmp(dev->bus->name, "virtio"))
 		return 0;
-	virtio_break_device(dev_to_virtio(dev));
-	return device_for_each_child(dev, data, end_disk);
+	if (func->end_client)
+		virtio_break_device(dev_to_virtio(dev));
+	return device_for_each_child(dev, func, remember_disk);
 }
 
 /* One that is there, but not at work, was reset by whoever owns the hardware. */
@@ -115,8 +135,10 @@ static void watch(struct work_struct *work)
 		else
 			vbp_watch(func);
 	}
+	if (func->end_client || (func->dev && func->dev->running))
+		device_for_each_child(&func->pdev->dev, func, look_at_virtio);
 	if (func->end_client)
-		device_for_each_child(&func->pdev->dev, func, end_virtio);
+		end_disk(func);
 	func->end_client = false;
 	mutex_unlock(&func->lock);
 }
