@@ -35,13 +35,17 @@ else
 	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh /vdpa-blk/selftests/vm/demo.sh
 endif
 
-# make vm CMD='...' [VM_KERNEL=6.12|7.3|uml|uml-debug|uml-faults|uml-gcov] [VM_DISK=file] [VM_ARGS=...]
+# make vm CMD='...' [VM_KERNEL=6.12|7.3|debug|kcsan|uml|uml-debug|uml-faults|uml-gcov] [VM_DISK=file] [VM_ARGS=...]
 vm:
 	@VM_KERNEL=$(or $(VM_KERNEL),6.12) $(VM)/vm.sh '$(subst ','\'',$(or $(CMD),$(error make vm needs CMD='...')))'
 
 # Every test on every supported kernel.
 check:
 	@$(VM)/check.sh
+
+# Every test on kernels with sanitizers: hours.
+check-debug:
+	@$(VM)/check.sh debug kcsan debug-pci uml-faults
 
 # The inner loop: what needs no QEMU.
 quick:
@@ -70,4 +74,4 @@ soak:
 bench:
 	@selftests/bench/bench.sh $(BENCH)
 
-.PHONY: demo vm check quick lint fuzz power coverage soak bench
+.PHONY: demo vm check check-debug quick lint fuzz power coverage soak bench

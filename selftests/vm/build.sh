@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# build.sh KERNEL: build the modules of this checkout for 6.12, 7.3, uml, uml-debug,
-# uml-faults or uml-gcov, in a copy of the tree, build/KERNEL, with the compiler
+# build.sh KERNEL: build the modules of this checkout for 6.12, 7.3, debug, kcsan,
+# uml, uml-debug, uml-faults or uml-gcov, in a copy of the tree, build/KERNEL, with the compiler
 # that built that kernel. The selftests, which are the same for all, come from
 # another copy, build/selftests. Does nothing if nothing has changed.
 
@@ -45,9 +45,7 @@ state() {
 		xargs -0 stat -c '%n %s %y' <.files
 		item_path root
 		item_path ksft
-		case $2 in
-		uml*) item_path "$2" ;;
-		esac
+		! built_here "$2" || item_path "$2"
 		declare -f make_modules make_selftests build_in_root
 	) | sha256sum
 }
@@ -90,30 +88,27 @@ build_in_root() {
 
 	binds="$dir:vdpa-blk
 $(item_path ksft):ksft"
-	case $what in
-	selftests)
+	if [ "$what" = selftests ]; then
 		maker=make_selftests
-		;;
-	uml*)
+	elif built_here "$what"; then
 		binds+="
-$(item_path src-7.3):ksrc
+$(item_path "$(source_of "$what")"):ksrc
 $(item_path "$what"):kbuild"
-		modules=$(modules_of_uml "$what")
+		modules=$(modules_of "$what")
 		modules=/kbuild/installed/usr/lib/modules/$(basename "$modules")
 		kdir=/kbuild
-		arch=um
+		[[ $what != uml* ]] || arch=um
 		[ "$what" != uml-gcov ] || profile=y
-		;;
-	*)
+	else
 		modules=/lib/modules/$(kernel_release "$what")
 		kdir=$modules/build
-		;;
-	esac
+	fi
 	in_root "$binds" bash -ec "$(declare -f $maker); $maker \"\$@\"" \
 		$maker "${kdir:-}" "${modules:-}" "$arch" "$profile"
 }
 
-modules_of_uml() {
+# modules_of KERNEL: of one that is built here
+modules_of() {
 	echo "$(item_path "$1")"/installed/usr/lib/modules/*
 }
 
@@ -121,9 +116,7 @@ need_for_build() {
 	need_pkgs rsync
 	need root
 	need ksft
-	case $1 in
-	uml*) need "$1" ;;
-	esac
+	! built_here "$1" || need "$1"
 }
 
 # build_copy WHAT TITLE: the result is build/WHAT.

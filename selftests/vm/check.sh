@@ -22,6 +22,9 @@
 #               (default 4)
 #   uml-faults  memory that is refused, one allocation at a time
 #   coverage    that and the stage uml, counted; see coverage.sh
+#   debug       all kselftests, on 6.12 with sanitizers in QEMU, what is left of
+#               memory, and a short benchmark; kcsan with a look for data races
+#   debug-pci   those of vdpa_blk_pci with sanitizers
 
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$(dirname "${BASH_SOURCE[0]}")/build.sh"
@@ -29,7 +32,7 @@
 # The longest first.
 STAGES="6.12 uml uml-debug 7.3 pci host lint insn"
 # To be asked for by name.
-MORE_STAGES="abuse power uml-faults coverage"
+MORE_STAGES="abuse power uml-faults coverage debug debug-pci kcsan"
 # One more than the CPUs of a small machine: a stage waits for disks and timers.
 LANES=3
 # Only a kernel with fault injection can be refused memory.
@@ -86,8 +89,8 @@ ABUSE_ENV="KSELFTEST_REMOVE_BUSY_SH_ARGS='a_delete_waits_for_the_last_close \
 	vhost_bad_requests_on_null_blk vhost_bad_maps_on_file \
 	vhost_bad_maps_on_null_blk'"
 ROUNDS_ENV=
-# What the stage does in the VM after its tests.
-SAVE_COUNTS=
+# What the stage does in the VM after its tests, whatever their end.
+AFTER=
 if [ -z "${QUICK:-}" ]; then
 	DEBUG_PROGS+=" vhost_setup vhost_layouts vhost_bad_rings vhost_bad_packed"
 	DEBUG_PROGS+=" vhost_bad_starts vhost_bad_requests vhost_bad_backends"
@@ -112,6 +115,12 @@ ONE_KIND_ENV="KSELFTEST_VHOST_BAD_STARTS_ARGS='-V split' \
 	KSELFTEST_VHOST_BAD_MAPS_ARGS='-V packed' \
 	KSELFTEST_VHOST_BAD_CLIENTS_ARGS='-V packed' \
 	KSELFTEST_VHOST_BAD_BACKENDS_ARGS='-V split'"
+# The runner's own limit is for a program on a kernel without sanitizers.
+NO_HURRY="kselftest_override_timeout=5400"
+# No figures from a kernel like that: the load of the benchmark, as a test.
+SMOKE='SEED=1 ROUNDS=1 /vdpa-blk/selftests/bench/native-vm.sh >/dev/null &&
+	echo "ok 1 bench: native" || echo "not ok 1 bench: native"'
+LEFT_OVER='/vdpa-blk/selftests/vdpa_blk/faults_memory.sh nothing_is_lost'
 OUT=$TOP/build/check
 
 # Seconds after which a stage has hung.
@@ -119,6 +128,7 @@ limit_of() {
 	case $1 in
 	uml | abuse) echo 1800 ;;
 	uml-debug) echo 2400 ;;
+	debug* | kcsan) echo 14400 ;;
 	*) echo 3600 ;;
 	esac
 }
@@ -166,7 +176,7 @@ run_stage() {
 	coverage)
 		# Each as it is in a stage of its own; dkms builds what is not
 		# counted.
-		SAVE_COUNTS="cp -rd /sys/kernel/debug/gcov/vdpa-blk /results/"
+		AFTER="cp -rd /sys/kernel/debug/gcov/vdpa-blk /results/"
 		vm_tests "$1" \
 			"SKIP_PROGS=nested_guest.sh dkms.sh $PCI_SCRIPTS"
 		;;
@@ -177,8 +187,18 @@ run_stage() {
 		;;
 	pci)
 		ROUNDS_ENV="KSELFTEST_PCI_GUEST_SH_ARGS=over_mmio"
-		VM_PCI=1 vm_tests "$1" "TEST_PROGS=$PCI_SCRIPTS" TEST_GEN_PROGS= \
-			"TEST_GEN_PROGS_EXTENDED=$PCI_CLIENTS"
+		pci_tests "$1" "$PCI_SCRIPTS"
+		;;
+	debug-pci)
+		# A guest in it would be emulated twice, and watched.
+		ROUNDS_ENV="VDPA_BLK_REQUESTS=20000 $NO_HURRY"
+		pci_tests "$1" "${PCI_SCRIPTS/pci_guest.sh/}"
+		;;
+	debug | kcsan)
+		ROUNDS_ENV="ROUNDS=5 VDPA_BLK_REQUESTS=20000 FUZZ_TIME=120 $NO_HURRY"
+		AFTER=$SMOKE
+		[ "$1" != debug ] || AFTER+="; $LEFT_OVER"
+		vm_tests "$1" "SKIP_PROGS=nested_guest.sh dkms.sh $NEEDY_SCRIPTS"
 		;;
 	7.3)
 		# User-mode Linux is a 7.3 too, and ten times faster: here what
@@ -203,6 +223,12 @@ bench_tests() {
 	fi
 }
 
+# pci_tests STAGE SCRIPTS
+pci_tests() {
+	VM_PCI=1 vm_tests "$1" "TEST_PROGS=$2" TEST_GEN_PROGS= \
+		"TEST_GEN_PROGS_EXTENDED=$PCI_CLIENTS"
+}
+
 # vm_tests STAGE [MAKE-ARGUMENT...]: on the kernel of that name
 vm_tests() {
 	local stage=$1 kernel=$1
@@ -210,6 +236,7 @@ vm_tests() {
 	shift
 	case $stage in
 	pci) kernel=${VM_KERNEL:-6.12} ;;
+	debug-pci) kernel=debug ;;
 	abuse) kernel=uml ;;
 	coverage) kernel=uml-gcov ;;
 	esac
@@ -217,8 +244,8 @@ vm_tests() {
 		VM_RESULTS=$OUT/$stage.results \
 		VM_CONSOLE=$OUT/$stage.console \
 		"$VM_DIR/vm.sh" "$ROUNDS_ENV make -s -C /vdpa-blk/selftests \
-			TARGETS=vdpa_blk run_tests ${*@Q}${SAVE_COUNTS:+; rc=\$?
-			$SAVE_COUNTS; exit \$rc}"
+			TARGETS=vdpa_blk run_tests ${*@Q}${AFTER:+; rc=\$?
+			$AFTER; exit \$rc}"
 }
 
 # Counts KTAP: the cases inside of a program are what counts ("# ok 1 name");

@@ -11,11 +11,19 @@ VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$VM_DIR/../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/vdpa-blk
 # shellcheck disable=SC2034
-KERNELS="6.12 7.3 uml uml-debug uml-faults uml-gcov"
+KERNELS="6.12 7.3 debug kcsan uml uml-debug uml-faults uml-gcov"
 
 # What cleanup() has to end and to remove.
 job=
 scratch=()
+
+# built_here KERNEL: and not Debian's
+built_here() {
+	case $1 in
+	uml* | debug | kcsan) ;;
+	*) return 1 ;;
+	esac
+}
 
 log() {
 	printf 'vdpa-blk: %s\n' "$*" >&2

@@ -39,8 +39,11 @@ check_config() {
 "${make[@]}" -s olddefconfig
 check_config "$@"
 
-if [ "$target" = bzImage ]; then
-	"${make[@]}" -j"$(nproc)" bzImage
+# On the command line this is for every folder of the kernel, and for no module
+# that is built later.
+! grep -q ^CONFIG_KCSAN=y /kbuild/.config || make+=(KCSAN_SANITIZE=n)
+if ! grep -q ^CONFIG_MODULES=y /kbuild/.config; then
+	"${make[@]}" -j"$(nproc)" "$target"
 	exit
 fi
 "${make[@]}" -j"$(nproc)" "$target" modules
@@ -50,6 +53,7 @@ fi
 find /kbuild -path /kbuild/scripts -prune -o -path /kbuild/installed -prune \
 	-o \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' -o -name '*.ko' \) \
 	-type f -exec rm {} +
+[ "$arch" = um ] || exit 0
 
 # The machine that runs it may have an older C library, so it gets its own, to
 # be found from the build folder. (A static link would rule out KASAN inline,

@@ -11,6 +11,8 @@
 #   uml-debug   the same with KASAN, lockdep and friends
 #   uml-faults  the same with fault injection and a leak detector
 #   uml-gcov    the same as uml-faults, and counts what is executed
+#   debug       6.12 for QEMU with all of these but the counts
+#   kcsan       6.12 for QEMU that looks for data races
 #   guest       kernel and initramfs of the nested guest
 #   initrd      what finds the root disk, for the 6.12 and 7.3 kernels
 #   image       the root as a disk
@@ -23,8 +25,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 SUITE=trixie
-PARTS="root src-6.12 src-7.3 ksft uml uml-debug uml-faults uml-gcov guest"
-PARTS+=" initrd image"
+PARTS="root src-6.12 src-7.3 ksft uml uml-debug uml-faults uml-gcov debug kcsan"
+PARTS+=" guest initrd image"
 
 packages() {
 	sed 's/#.*//' "$VM_DIR/packages" | xargs -n1
@@ -44,18 +46,15 @@ item_key() {
 	ksft)
 		key_of "$(item_key src-7.3)" "$(declare -f make_ksft)"
 		;;
-	uml*)
-		# shellcheck disable=SC2046 # one word for each file
-		key_of "$(item_key src-7.3)" "$VM_DIR/kernel.sh" \
-			$(fragments "$1")
+	uml* | guest)
+		kernel_key "$1"
 		;;
-	guest)
-		key_of "$(item_key src-6.12)" "$VM_DIR/kernel.sh" \
-			"$VM_DIR/guest.config"
+	debug | kcsan)
+		key_of "$(kernel_key "$1")" "$(boot_functions)"
 		;;
 	initrd)
 		key_of "$(item_key root)" "$VM_DIR/guest-init" \
-			"$(declare -f make_initrd pack_busybox kernel_modules)"
+			"$(declare -f make_initrd)" "$(boot_functions)"
 		;;
 	image)
 		key_of "$(item_key root)" "$(declare -f make_image)"
@@ -64,6 +63,16 @@ item_key() {
 		die "unknown part $1; there are: $PARTS"
 		;;
 	esac
+}
+
+kernel_key() {
+	# shellcheck disable=SC2046 # one word for each file
+	key_of "$(item_key "$(source_of "$1")")" "$VM_DIR/kernel.sh" \
+		$(fragments "$1")
+}
+
+boot_functions() {
+	declare -f make_boot pack_busybox kernel_modules
 }
 
 item_path() {
@@ -75,8 +84,8 @@ item_needs() {
 	root) echo mmdebstrap debian-archive-keyring ;;
 	src-*) echo root xz-utils ;;
 	ksft) echo src-7.3 ;;
-	uml*) echo root src-7.3 ;;
-	guest) echo root src-6.12 ;;
+	debug | kcsan) echo root src-6.12 cpio kmod ;;
+	uml* | guest) echo root "$(source_of "$1")" ;;
 	initrd) echo root cpio kmod ;;
 	image) echo root e2fsprogs ;;
 	esac
@@ -91,6 +100,8 @@ item_what() {
 	uml-debug) echo "user-mode Linux kernel with sanitizers (about 10 min)" ;;
 	uml-faults) echo "user-mode Linux kernel without memory (about 7 min)" ;;
 	uml-gcov) echo "user-mode Linux kernel that counts (about 7 min)" ;;
+	debug) echo "6.12 kernel with sanitizers (about 10 min)" ;;
+	kcsan) echo "6.12 kernel that looks for data races (about 6 min)" ;;
 	guest) echo "kernel of the nested guest (about 4 min)" ;;
 	initrd) echo "initial RAM disks (about 5 s)" ;;
 	image) echo "disk image of the root (about 15 s)" ;;
@@ -98,9 +109,27 @@ item_what() {
 }
 
 fragments() {
-	echo "$VM_DIR/uml.config"
-	[ "$1" != uml-gcov ] || echo "$VM_DIR/uml-faults.config"
-	[ "$1" = uml ] || echo "$VM_DIR/$1.config"
+	local names
+
+	case $1 in
+	guest) names="guest" ;;
+	uml) names="vm uml" ;;
+	uml-debug) names="vm uml sanitizers" ;;
+	uml-faults) names="vm uml faults checks" ;;
+	uml-gcov) names="vm uml faults checks gcov" ;;
+	debug) names="vm x86 sanitizers faults" ;;
+	kcsan) names="vm x86 checks kcsan" ;;
+	esac
+	# shellcheck disable=SC2086 # a list
+	printf "$VM_DIR/%s.config\n" $names
+}
+
+# source_of KERNEL: of one that is built here
+source_of() {
+	case $1 in
+	uml*) echo src-7.3 ;;
+	*) echo src-6.12 ;;
+	esac
 }
 
 # The newest source the root knows; looked up once, when the root was made.
@@ -188,29 +217,35 @@ make_ksft() {
 
 # --- kernels ---------------------------------------------------------------
 
-# build_kernel OUT SOURCE ARCH TARGET FRAGMENT...
+# build_kernel OUT NAME ARCH TARGET
 build_kernel() {
-	local out=$1 src=$2 arch=$3 target=$4
+	local out=$1 name=$2 arch=$3 target=$4 files
 
-	shift 4
-	in_root "$(item_path "$src"):ksrc
+	mapfile -t files < <(fragments "$name")
+	in_root "$(item_path "$(source_of "$name")"):ksrc
 $out:kbuild
 $VM_DIR:vm" sh -c 'cd /kbuild && exec /vm/kernel.sh "$@"' kernel.sh \
-		"$arch" "$target" "${@/#"$VM_DIR"//vm}"
+		"$arch" "$target" "${files[@]/#"$VM_DIR"//vm}"
 }
 
 make_uml() {
-	local out=$1 files
+	build_kernel "$1" "$2" um linux
+}
 
-	mapfile -t files < <(fragments "$2")
-	build_kernel "$out" src-7.3 um linux "${files[@]}"
+# For QEMU, with an initial RAM disk for its root
+make_x86() {
+	local out=$1 modules
+
+	build_kernel "$out" "$2" x86_64 bzImage
+	modules=$(echo "$out"/installed/usr/lib/modules/*)
+	make_boot "$out/boot" "$out/installed/usr" "${modules##*/}"
 }
 
 make_guest() {
 	local out=$1
 
 	mkdir "$out/build"
-	build_kernel "$out/build" src-6.12 x86_64 bzImage "$VM_DIR/guest.config"
+	build_kernel "$out/build" guest x86_64 bzImage
 	as_root cp "$out/build/arch/x86/boot/bzImage" "$out/bzImage"
 	as_root rm -rf "$out/build"
 }
@@ -237,19 +272,27 @@ pack() {
 		cpio --quiet --null -o -H newc -R +0:+0) >"$2"
 }
 
+# make_boot OUT ROOT RELEASE: OUT.cpio finds the root disk, with the modules that
+# ROOT has for that kernel.
+make_boot() {
+	local out=$1 module
+
+	pack_busybox "$out"
+	mkdir "$out/modules"
+	: >"$out/modules/order"
+	while read -r module; do
+		cp "$module" "$out/modules/"
+		basename "$module" >>"$out/modules/order"
+	done < <(kernel_modules "$2" "$3")
+	pack "$out" "$out.cpio"
+}
+
 make_initrd() {
-	local out=$1 root kernel dir module
+	local out=$1 root kernel
 
 	root=$(item_path root)
 	for kernel in 6.12 7.3; do
-		dir=$out/$kernel
-		pack_busybox "$dir"
-		mkdir "$dir/modules"
-		while read -r module; do
-			cp "$module" "$dir/modules/"
-			basename "$module" >>"$dir/modules/order"
-		done < <(kernel_modules "$root" "$(kernel_release "$kernel")")
-		pack "$dir" "$out/$kernel.cpio"
+		make_boot "$out/$kernel" "$root" "$(kernel_release "$kernel")"
 	done
 	pack_busybox "$out/guest"
 	cp "$VM_DIR/guest-init" "$out/guest/init"
@@ -276,6 +319,7 @@ make_item() {
 	case $name in
 	src-*) maker=make_src ;;
 	uml-*) maker=make_uml ;;
+	debug | kcsan) maker=make_x86 ;;
 	esac
 	"$maker" "$out" "$name"
 	# The root keeps its owners, all else is the user's.

@@ -6,8 +6,8 @@
 # exit status; 99 if the VM hung, died or complained on its console. The first
 # run sets up what is missing.
 #
-#   VM_KERNEL=uml     6.12, 7.3 (Debian, in QEMU), uml, uml-debug,
-#                     uml-faults, uml-gcov
+#   VM_KERNEL=uml     6.12, 7.3 (Debian, in QEMU), debug, kcsan (QEMU), uml,
+#                     uml-debug, uml-faults, uml-gcov
 #   VM_TIMEOUT=600    seconds
 #   VM_SMP=2          CPUs
 #   VM_MEM=3G         memory (2G for user-mode Linux)
@@ -94,17 +94,20 @@ write_run_files() {
 # write_payload FILE: the tree and its neighbours as one archive; a share with
 # many small files is slow under emulation.
 write_payload() {
-	local guest=()
+	local more=()
 
 	if [ "$(platform)" = qemu ]; then
-		guest=(-C "$(item_path guest)" --transform 's,^bzImage,run/guest/&,'
+		more=(-C "$(item_path guest)" --transform 's,^bzImage,run/guest/&,'
 			bzImage -C "$(item_path initrd)"
 			--transform 's,^guest.cpio.gz,run/guest/&,' guest.cpio.gz)
+		# Debian's are on the root disk.
+		! built_here "$VM_KERNEL" ||
+			more+=(-C "$(item_path "$VM_KERNEL")/installed" usr)
 	fi
 	tar -cf "$1" --owner=0 --group=0 \
 		--exclude='*.o' --exclude='.*.cmd' --exclude='*.mod.c' \
 		--transform 's,^\./tree,vdpa-blk,' \
-		--transform 's,^\./ksft,ksft,' "${guest[@]}" \
+		--transform 's,^\./ksft,ksft,' "${more[@]}" \
 		-C "$run/links" -h ./tree ./ksft
 }
 
@@ -135,6 +138,23 @@ accel() {
 	fi
 }
 
+# What boots: the kernel, and the first part of its initial RAM disk
+kernel_image() {
+	if built_here "$VM_KERNEL"; then
+		echo "$(item_path "$VM_KERNEL")/arch/x86/boot/bzImage"
+	else
+		echo "$(item_path root)/boot/vmlinuz-$VM_KERNEL".*
+	fi
+}
+
+kernel_initrd() {
+	if built_here "$VM_KERNEL"; then
+		echo "$(item_path "$VM_KERNEL")/boot.cpio"
+	else
+		echo "$(item_path initrd)/$VM_KERNEL.cpio"
+	fi
+}
+
 prepare_qemu() {
 	local dir=$run/initrd
 
@@ -145,8 +165,7 @@ prepare_qemu() {
 	[ -z "$VM_PCI" ] || pci_disks "$run"
 	pack "$dir" "$run/run.cpio"
 	# The kernel unpacks one archive after the other.
-	cat "$(item_path initrd)/$VM_KERNEL.cpio" "$run/run.cpio" \
-		>"$run/initrd.cpio"
+	cat "$(kernel_initrd)" "$run/run.cpio" >"$run/initrd.cpio"
 	rm -rf "$dir" "$run/run.cpio"
 	: >"$run/status"
 }
@@ -173,7 +192,7 @@ start_qemu() {
 		qemu-system-x86_64 -M q35 -accel "$(accel)" -cpu "$VM_CPU" \
 		-m "${VM_MEM:-3G}" -smp "$VM_SMP" \
 		-nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$(echo "$(item_path root)/boot/vmlinuz-$VM_KERNEL".*)" \
+		-kernel "$(kernel_image)" \
 		-initrd "$run/initrd.cpio" -append "$append" \
 		-serial "file:$run/console" \
 		-chardev "pipe,id=output,path=$run/output" -serial chardev:output \
