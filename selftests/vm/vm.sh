@@ -106,6 +106,7 @@ write_payload() {
 	fi
 	tar -cf "$1" --owner=0 --group=0 \
 		--exclude='*.o' --exclude='.*.cmd' --exclude='*.mod.c' \
+		--exclude='modules/*/build' \
 		--transform 's,^\./tree,vdpa-blk,' \
 		--transform 's,^\./ksft,ksft,' "${more[@]}" \
 		-C "$run/links" -h ./tree ./ksft
