@@ -124,6 +124,9 @@ main_power() {
 	truncate -s 512M "$dir/disk"
 	mkfs.ext4 -q -F "$dir/disk"
 	RANDOM=$SEED
+	# Not in the time that a VM has to boot.
+	run_job "$VM_DIR/build.sh" uml
+	[ "$job_status" -eq 0 ] || exit "$job_status"
 	echo "# $CUTS power cuts, SEED=$SEED"
 	for ((i = 0; i < CUTS; i++)); do
 		cut keep
